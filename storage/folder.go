@@ -1,0 +1,229 @@
+// Package storage holds the bytes of one SuperTable: its folder, durable files
+// in it, and the locks between processes that work on it.
+//
+//	<home>/<org>/<super>/catalog.db   the catalog (package catalog)
+//	                     data/        data and delete files that the catalog names
+//	                     tmp/         unfinished files, one folder per lease; locks; spill
+//	                     staging/     staged input
+package storage
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// Folder is the folder of one SuperTable.
+type Folder struct{ root string }
+
+// At is the folder at root; nothing is opened or created.
+func At(root string) Folder { return Folder{root: root} }
+
+// Root is the folder itself.
+func (f Folder) Root() string { return f.root }
+
+// Catalog is the path of the catalog database.
+func (f Folder) Catalog() string { return filepath.Join(f.root, "catalog.db") }
+
+// Data is the path of the data folder, with a slash at its end as the format
+// writes it.
+func (f Folder) Data() string { return filepath.ToSlash(filepath.Join(f.root, "data")) + "/" }
+
+// Tmp is the path of the folder for unfinished files.
+func (f Folder) Tmp() string { return filepath.Join(f.root, "tmp") }
+
+// LeaseDir is the folder of the unfinished files of one lease.
+func (f Folder) LeaseDir(lease string) string { return filepath.Join(f.root, "tmp", "lease-"+lease) }
+
+// SpillDir is where the engine may put what does not fit in memory.
+func (f Folder) SpillDir() string { return filepath.Join(f.root, "tmp", "spill") }
+
+// Exists reports whether a catalog lies in the folder.
+func (f Folder) Exists() bool {
+	_, err := os.Stat(f.Catalog())
+	return err == nil
+}
+
+// Create makes the folder and its parts, durably. It is idempotent.
+func (f Folder) Create() error {
+	for _, d := range []string{"data", "tmp", "staging"} {
+		if err := os.MkdirAll(filepath.Join(f.root, d), 0o777); err != nil {
+			return ioError(err, "create the SuperTable's folder")
+		}
+	}
+	for d := f.root; ; d = filepath.Dir(d) { // the folder and what may be new above it
+		if err := SyncDir(d); err != nil {
+			return err
+		}
+		if d == filepath.Dir(d) || filepath.Dir(filepath.Dir(f.root)) == d {
+			return nil
+		}
+	}
+}
+
+// Publish makes the finished file of a lease a data file: it gets its name
+// under data/ by a hard link and both are on disk when Publish returns (I2).
+// The file in tmp/ stays as the trace by which a sweeper finds the data file
+// of a writer that died before its commit; Retire removes it afterwards.
+func (f Folder) Publish(lease, rel string) error {
+	from, to := filepath.Join(f.LeaseDir(lease), rel), filepath.Join(f.root, "data", rel)
+	dir := filepath.Dir(to)
+	if err := f.makeDataDir(dir); err != nil {
+		return err
+	}
+	err := os.Link(from, to)
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.EOPNOTSUPP) {
+		err = moveLeavingTrace(from, to) // a file system without hard links
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return ioError(err, "publish a data file")
+	}
+	return SyncDir(dir)
+}
+
+func moveLeavingTrace(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return os.WriteFile(from, nil, 0o666)
+}
+
+func (f Folder) makeDataDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return ioError(err, "create a data folder")
+	}
+	for d := filepath.Dir(dir); len(d) >= len(f.root); d = filepath.Dir(d) {
+		if err := SyncDir(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Retire removes the trace of a published file; the data file stays.
+func (f Folder) Retire(lease, rel string) { _ = os.Remove(filepath.Join(f.LeaseDir(lease), rel)) }
+
+// Unpublish removes a data file that was published and then not committed.
+func (f Folder) Unpublish(rel string) { _ = os.Remove(filepath.Join(f.root, "data", rel)) }
+
+// LeasedFiles lists the files of a lease, relative to its folder (and so to data/).
+func (f Folder) LeasedFiles(lease string) ([]string, error) {
+	return list(f.LeaseDir(lease))
+}
+
+// RemoveLease removes the folder of a lease.
+func (f Folder) RemoveLease(lease string) error {
+	return os.RemoveAll(f.LeaseDir(lease))
+}
+
+// LeaseDirs lists the leases that have a folder.
+func (f Folder) LeaseDirs() ([]string, error) {
+	entries, err := os.ReadDir(f.Tmp())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, ioError(err, "list tmp")
+	}
+	var out []string
+	for _, e := range entries {
+		if id, ok := strings.CutPrefix(e.Name(), "lease-"); ok && e.IsDir() {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// DataFiles lists every file under data/, relative to it, with slashes.
+func (f Folder) DataFiles() ([]string, error) { return list(filepath.Join(f.root, "data")) }
+
+func list(dir string) ([]string, error) {
+	var out []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		out = append(out, filepath.ToSlash(rel))
+		return err
+	})
+	if err != nil {
+		return nil, ioError(err, "list a folder")
+	}
+	return out, nil
+}
+
+// SyncFile puts a file's bytes on disk.
+func SyncFile(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return ioError(err, "sync a file")
+	}
+	err = file.Sync()
+	if cerr := file.Close(); err == nil {
+		err = cerr
+	}
+	return ioError(err, "sync a file")
+}
+
+// SyncDir puts a folder's entries on disk.
+func SyncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return ioError(err, "sync a folder")
+	}
+	err = dir.Sync()
+	_ = dir.Close()
+	if errors.Is(err, syscall.EINVAL) {
+		return nil // a file system that has no such thing
+	}
+	return ioError(err, "sync a folder")
+}
+
+// Checksum is the SHA-256 of a file, in hex.
+func Checksum(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", ioError(err, "read a data file")
+	}
+	defer func() { _ = file.Close() }()
+	h := sha256.New()
+	if _, err := io.Copy(h, file); err != nil {
+		return "", ioError(err, "read a data file")
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// ioError types an error of the file system; its text names no path.
+func ioError(err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	cause := err
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		cause = pe.Err
+	}
+	var le *os.LinkError
+	if errors.As(err, &le) {
+		cause = le.Err
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return errs.Wrap(errs.Unavailable, err, "%s: %v; check the rights on the SuperTable's folder", doing, cause)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return errs.Wrap(errs.Unavailable, err, "%s: %v; free some space and try again", doing, cause)
+	}
+	return errs.Wrap(errs.Unavailable, err, "%s: %v", doing, cause)
+}
