@@ -1,0 +1,111 @@
+# Everything is reached through this file; `make` alone lists what there is.
+# On Debian a missing C++ compiler, python3-venv or the like is installed with
+# apt-get (through sudo when not root), and said so.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+GO ?= go
+CACHE := $(CURDIR)/.cache
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# The linter, built once into .cache/bin. A Go release needs a version of it
+# that knows the release.
+LINT_VERSION := v2.15.0
+LINT := $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
+
+FUZZTIME ?= 30s
+KILLS ?= 200
+SEED ?=
+BENCH ?= .
+COUNT ?= 1
+PKG ?= ./...
+ARGS ?=
+
+# DuckDB and SQLite are C and C++: without a compiler Go would turn cgo off.
+export CGO_ENABLED := 1
+
+# What tests read: where the DuckDB extensions lie, how many processes a crash
+# test kills, and the seed to repeat (empty: a new one, which is printed).
+export ST_EXTENSIONS := $(CACHE)/extensions
+export ST_SEED := $(SEED)
+
+# The tests' build: invariants compiled in (internal/invariant); vet is lint's.
+TESTFLAGS := -tags invariants -vet=off -timeout 20m
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: compiler ## build bin/supertable
+	$(GO) build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/supertable ./cmd/supertable
+
+.PHONY: quickstart
+quickstart: build ## build, then a tour of the program on 3 million flights
+	@scripts/quickstart.sh
+
+.PHONY: test
+test: lint race ## what .ci/run calls: lint, then every test under the race detector
+
+.PHONY: unit
+unit: deps compiler ## every test without the race detector; PKG=./query/... for some
+	ST_KILLS=$${ST_KILLS:-10} $(GO) test $(TESTFLAGS) -short $(PKG)
+
+.PHONY: race
+race: deps compiler ## every test under the race detector, crash and interop short; PKG=
+	ST_KILLS=$${ST_KILLS:-10} $(GO) test $(TESTFLAGS) -race -short $(PKG)
+
+.PHONY: lint
+lint: compiler $(LINT) ## golangci-lint with .golangci.yml
+	$(LINT) run
+	$(LINT) fmt --diff
+
+.PHONY: fmt
+fmt: $(LINT) ## format every Go file as lint wants it
+	$(LINT) fmt
+
+.PHONY: fuzz
+fuzz: compiler ## every fuzz target, FUZZTIME=30s each
+	scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: crash
+crash: deps compiler ## kill KILLS=200 writers and look at what they leave; SEED= repeats a run
+	ST_KILLS=$(KILLS) $(GO) test $(TESTFLAGS) -timeout 0 -count=1 -v ./internal/crash/...
+
+.PHONY: interop
+interop: deps compiler ## the long random runs against DuckDB's own DuckLake; SEED= repeats a run
+	$(GO) test $(TESTFLAGS) -timeout 0 -count=1 -v ./interop/...
+
+.PHONY: bench
+bench: compiler ## benchmarks, ratios to raw DuckDB; BENCH=regexp COUNT=1
+	-scripts/deps.sh flights
+	ST_DATA=$(CACHE)/data $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) -timeout 0 ./bench/...
+
+.PHONY: check
+check: test quickstart ## before a change is proposed: test, then the quickstart
+	$(GO) mod verify
+
+.PHONY: deps
+deps: ## fetch into .cache what the tests need: the DuckDB extensions
+	@scripts/deps.sh extensions
+
+.PHONY: acceptance
+acceptance: build ## the acceptance suite beside the checkout, if there is one; ARGS='-k name -x'
+	@if [ ! -d ../shared/acceptance ]; then echo "no ../shared/acceptance: nothing to run"; exit 0; fi; \
+	scripts/venv.sh $(CACHE)/acceptance pytest duckdb==1.5.5 pyarrow zstandard; \
+	ST_BIN=$(CURDIR)/bin/supertable $(CACHE)/acceptance/bin/python -m pytest -q -p no:cacheprovider ../shared/acceptance $(ARGS)
+
+.PHONY: clean
+clean: ## remove bin/ and .cache/
+	rm -rf bin .cache
+
+.PHONY: compiler
+compiler:
+	@scripts/need.sh g++ g++
+
+$(LINT):
+	@mkdir -p $(CACHE)/bin
+	GOBIN=$(CACHE)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	@mv $(CACHE)/bin/golangci-lint $@
