@@ -4,83 +4,119 @@ package duckdb
 #include <stdint.h>
 #include <stdlib.h>
 
-// The few functions of DuckDB's C interface that duckdb-go-bindings hides
-// behind a build tag or does not have. All handles are opaque pointers; the
-// symbols come with the library that the bindings link.
-struct ArrowSchema;
+// What duckdb-go-bindings hides behind a build tag, or does not show. Handles
+// are opaque pointers; the symbol comes with the library the bindings link.
 struct ArrowArray;
 typedef struct { double percentage; uint64_t done, total; } st_progress;
 
-extern void *duckdb_to_arrow_schema(void *options, void **types, const char **names,
-                                    uint64_t columns, struct ArrowSchema *out);
 extern void *duckdb_data_chunk_to_arrow(void *options, void *chunk, struct ArrowArray *out);
 */
 import "C"
 
 import (
-	"fmt"
-	"strings"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	"github.com/apache/arrow-go/v18/arrow/cdata"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	bindings "github.com/duckdb/duckdb-go-bindings"
 
 	"github.com/supertable-go/supertable/engine"
 )
 
-// resultSchema gives the Arrow schema of a result.
-func resultSchema(options bindings.ArrowOptions, result *bindings.Result) (*arrow.Schema, error) {
-	n := int(bindings.ColumnCount(result))
-	types := (*[1 << 20]unsafe.Pointer)(C.calloc(C.size_t(n+1), C.size_t(unsafe.Sizeof(uintptr(0)))))[:n:n]
-	names := (*[1 << 20]*C.char)(C.calloc(C.size_t(n+1), C.size_t(unsafe.Sizeof(uintptr(0)))))[:n:n]
-	defer C.free(unsafe.Pointer(unsafe.SliceData(types)))
-	defer C.free(unsafe.Pointer(unsafe.SliceData(names)))
-	for i := range n {
-		t := bindings.ColumnLogicalType(result, bindings.IdxT(i))
-		defer bindings.DestroyLogicalType(&t)
-		types[i] = t.Ptr
-		names[i] = C.CString(bindings.ColumnName(result, bindings.IdxT(i)))
-		defer C.free(unsafe.Pointer(names[i]))
-	}
-	out := (*cdata.CArrowSchema)(C.calloc(1, C.size_t(unsafe.Sizeof(cdata.CArrowSchema{}))))
-	defer C.free(unsafe.Pointer(out))
-	err := takeError(C.duckdb_to_arrow_schema(options.Ptr, unsafe.SliceData(types), unsafe.SliceData(names),
-		C.uint64_t(n), (*C.struct_ArrowSchema)(unsafe.Pointer(out))))
-	if err != nil {
-		return nil, err
-	}
-	schema, err := cdata.ImportCArrowSchema(out)
-	if err != nil {
-		return nil, &engine.Error{Class: "internal", Message: "arrow schema: " + err.Error()}
-	}
-	return toExact(schema), nil
+// columns is the shape of a result: the schema it arrives with and the one it
+// leaves with.
+type columns struct {
+	wire, out *arrow.Schema
 }
 
-// importChunk turns a chunk into a batch that shares its memory with nobody.
-func importChunk(options bindings.ArrowOptions, chunk bindings.DataChunk, schema *arrow.Schema) (arrow.RecordBatch, error) {
+func resultColumns(result *bindings.Result) (columns, error) {
+	n := int(bindings.ColumnCount(result))
+	wire, out := make([]arrow.Field, n), make([]arrow.Field, n)
+	for i := range n {
+		e, err := exportedType(bindings.ColumnLogicalType(result, bindings.IdxT(i)))
+		if err != nil {
+			return columns{}, err
+		}
+		name := bindings.ColumnName(result, bindings.IdxT(i))
+		wire[i] = e.field(name, e.wire)
+		out[i] = e.field(name, e.out)
+	}
+	return columns{arrow.NewSchema(wire, nil), arrow.NewSchema(out, nil)}, nil
+}
+
+// importChunk turns a chunk into a batch with memory of its own. The batch is
+// the caller's.
+func (c columns) importChunk(options bindings.ArrowOptions, chunk bindings.DataChunk) (arrow.RecordBatch, error) {
 	out := (*cdata.CArrowArray)(C.calloc(1, C.size_t(unsafe.Sizeof(cdata.CArrowArray{}))))
 	defer C.free(unsafe.Pointer(out))
 	err := takeError(C.duckdb_data_chunk_to_arrow(options.Ptr, chunk.Ptr, (*C.struct_ArrowArray)(unsafe.Pointer(out))))
 	if err != nil {
 		return nil, err
 	}
-	batch, err := cdata.ImportCRecordBatchWithSchema(out, schema)
+	batch, err := cdata.ImportCRecordBatchWithSchema(out, c.wire)
 	if err != nil {
 		cdata.ReleaseCArrowArray(out)
 		return nil, &engine.Error{Class: "internal", Message: "arrow batch: " + err.Error()}
 	}
-	return batch, nil
+	defer batch.Release()
+	return c.finish(batch), nil
+}
+
+// finish gives a batch the types it leaves with.
+func (c columns) finish(batch arrow.RecordBatch) arrow.RecordBatch {
+	cols := make([]arrow.Array, batch.NumCols())
+	for i, col := range batch.Columns() {
+		if t := c.out.Field(i).Type; t != c.wire.Field(i).Type {
+			data := retype(col.Data(), t)
+			col = array.MakeFromData(data)
+			data.Release()
+			defer col.Release()
+		}
+		cols[i] = col
+	}
+	return array.NewRecordBatch(c.out, cols, batch.NumRows())
+}
+
+// packBools turns bytes into bits.
+func packBools(data arrow.ArrayData) arrow.ArrayData {
+	bytes := array.NewInt8Data(data)
+	defer bytes.Release()
+	bits := make([]byte, bitutil.BytesForBits(int64(data.Len())))
+	for i, v := range bytes.Int8Values() {
+		if v != 0 {
+			bits[i/8] |= 1 << (i % 8)
+		}
+	}
+	buffers := []*memory.Buffer{nil, memory.NewBufferBytes(bits)}
+	defer buffers[1].Release()
+	if data.NullN() > 0 {
+		if data.Offset() == 0 {
+			buffers[0] = data.Buffers()[0]
+		} else {
+			valid := make([]byte, len(bits))
+			for i := range data.Len() {
+				bitutil.SetBitTo(valid, i, bytes.IsValid(i))
+			}
+			buffers[0] = memory.NewBufferBytes(valid)
+			defer buffers[0].Release()
+		}
+	}
+	return array.NewData(arrow.FixedWidthTypes.Boolean, data.Len(), buffers, nil, data.NullN(), 0)
 }
 
 // takeError frees a duckdb_error_data and gives what it says.
 func takeError(data unsafe.Pointer) error {
-	e := bindings.ErrorData{Ptr: data}
-	if data == nil || !bindings.ErrorDataHasError(e) {
-		bindings.DestroyErrorData(&e)
+	if data == nil {
 		return nil
 	}
+	e := bindings.ErrorData{Ptr: data}
 	defer bindings.DestroyErrorData(&e)
+	if !bindings.ErrorDataHasError(e) {
+		return nil
+	}
 	return parseError(bindings.ErrorDataMessage(e))
 }
 
@@ -88,48 +124,3 @@ func takeError(data unsafe.Pointer) error {
 func progressPercent(p *bindings.QueryProgressType) float64 {
 	return float64((*C.st_progress)(unsafe.Pointer(p)).percentage)
 }
-
-// toExact replaces the types that Arrow consumers could not compute with.
-//
-// The instance exports without loss (arrow_lossless_conversion), which makes a
-// HUGEINT, the type of sum(bigint), an opaque 16-byte value. Its bytes are
-// exactly those of a 128-bit decimal, so it leaves as decimal128(38, 0).
-func toExact(schema *arrow.Schema) *arrow.Schema {
-	meta := schema.Metadata()
-	return arrow.NewSchema(exactFields(schema.Fields()), &meta)
-}
-
-func exactFields(fields []arrow.Field) []arrow.Field {
-	out := make([]arrow.Field, len(fields))
-	for i, f := range fields {
-		out[i] = exactField(f)
-	}
-	return out
-}
-
-func exactField(f arrow.Field) arrow.Field {
-	if isHugeint(f) {
-		return arrow.Field{Name: f.Name, Nullable: f.Nullable, Type: &arrow.Decimal128Type{Precision: 38}}
-	}
-	switch t := f.Type.(type) {
-	case *arrow.StructType:
-		f.Type = arrow.StructOf(exactFields(t.Fields())...)
-	case *arrow.ListType:
-		f.Type = arrow.ListOfField(exactField(t.ElemField()))
-	case *arrow.FixedSizeListType:
-		f.Type = arrow.FixedSizeListOfField(t.Len(), exactField(t.ElemField()))
-	case *arrow.MapType:
-		key, item := exactField(t.KeyField()), exactField(t.ItemField())
-		f.Type = arrow.MapOfFields(key, item)
-	case *arrow.SparseUnionType:
-		f.Type = arrow.SparseUnionOf(exactFields(t.Fields()), t.TypeCodes())
-	}
-	return f
-}
-
-func isHugeint(f arrow.Field) bool {
-	meta, _ := f.Metadata.GetValue("ARROW:extension:metadata")
-	return f.Type.ID() == arrow.FIXED_SIZE_BINARY && strings.Contains(meta, `"hugeint"`)
-}
-
-var _ = fmt.Sprint

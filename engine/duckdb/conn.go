@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -16,9 +17,9 @@ type conn struct {
 	c        bindings.Connection
 	running  atomic.Int64 // statements in progress: 0 or 1
 	closed   bool
-	reader   *reader   // the open result, nil when the connection is free
-	streams  []*stream // registered and not yet freed
-	sequence int64     // counts statements, so that a stream is read by one only
+	reader   *reader      // the open result, nil when the connection is free
+	streams  []*stream    // registered and not yet freed
+	sequence atomic.Int64 // counts statements, so that a stream is read by one only
 }
 
 var _ engine.Conn = (*conn)(nil)
@@ -137,8 +138,8 @@ func (c *conn) Close() error {
 	if c.reader != nil {
 		c.reader.finish()
 	}
-	for _, s := range c.streams {
-		s.free()
+	for _, s := range slices.Clone(c.streams) {
+		s.clear()
 	}
 	c.closed = true
 	bindings.Disconnect(&c.c)

@@ -8,7 +8,7 @@
 //
 // Results leave as Arrow batches of the engine's own vector size, one at a
 // time, so a result of any size needs little memory (reader.go). Types leave
-// exactly: see toExact in arrow.go for what DuckDB types become.
+// exactly: see exported in types.go for what DuckDB types become.
 package duckdb
 
 import (
@@ -135,9 +135,14 @@ func (db *DB) adminExec(sql string) error {
 	if db.closed {
 		return nil
 	}
+	return exec(db.admin, sql)
+}
+
+// exec runs statements of our own and drops their result.
+func exec(c bindings.Connection, sql string) error {
 	var res bindings.Result
 	defer bindings.DestroyResult(&res)
-	if bindings.Query(db.admin, sql, &res) != bindings.StateSuccess {
+	if bindings.Query(c, sql, &res) != bindings.StateSuccess {
 		return parseError(bindings.ResultError(&res))
 	}
 	return nil

@@ -41,7 +41,7 @@ func config(opts engine.Options) [][2]string {
 		{"arrow_output_list_view", "false"},
 		{"produce_arrow_string_view", "false"},
 		{"arrow_output_version", "1.0"},
-		{"arrow_lossless_conversion", "false"},
+		{"arrow_lossless_conversion", "true"},
 	}
 	if opts.MemoryBytes > 0 {
 		list = append(list, [2]string{"memory_limit", fmt.Sprintf("%dB", opts.MemoryBytes)})

@@ -17,7 +17,7 @@ type reader struct {
 	stmt    *statement
 	watch   *watch
 	options bindings.ArrowOptions
-	schema  *arrow.Schema
+	columns columns
 	current arrow.RecordBatch
 	err     error
 	done    bool // nothing more to fetch
@@ -36,7 +36,7 @@ func (c *conn) startReader(ctx context.Context, s *statement, params map[string]
 	r := &reader{ctx: ctx, stmt: s, options: bindings.ResultGetArrowOptions(&s.result)}
 	r.refs.Store(1)
 	var err error
-	if r.schema, err = resultSchema(r.options, &s.result); err != nil {
+	if r.columns, err = resultColumns(&s.result); err != nil {
 		bindings.DestroyArrowOptions(&r.options)
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (r *reader) Release() {
 }
 
 // Schema is the result's.
-func (r *reader) Schema() *arrow.Schema { return r.schema }
+func (r *reader) Schema() *arrow.Schema { return r.columns.out }
 
 // RecordBatch is the current batch; it is the reader's until the next call of
 // Next or Release.
@@ -85,7 +85,7 @@ func (r *reader) Next() bool {
 		return false
 	}
 	defer bindings.DestroyDataChunk(&chunk)
-	if r.current, err = importChunk(r.options, chunk, r.schema); err != nil {
+	if r.current, err = r.columns.importChunk(r.options, chunk); err != nil {
 		return r.fail(err)
 	}
 	return true

@@ -36,11 +36,10 @@ func (c *conn) extract(sql string) (statements, error) {
 
 // statement is a prepared statement and, once started, its result.
 type statement struct {
-	conn    *conn
-	prep    bindings.PreparedStatement
-	result  bindings.Result
-	started bool // result is there and must be destroyed
-	ended   bool // the result was read to its end, nothing runs any more
+	conn   *conn
+	prep   bindings.PreparedStatement
+	result bindings.Result
+	active bool // tasks of it may be running
 }
 
 // prepareSingle prepares sql, which must be one statement.
@@ -57,7 +56,7 @@ func (c *conn) prepareSingle(sql string) (*statement, error) {
 }
 
 func (c *conn) prepare(list statements, i int) (*statement, error) {
-	c.sequence++
+	c.sequence.Add(1)
 	c.running.Store(1)
 	s := &statement{conn: c}
 	if bindings.PrepareExtractedStatement(c.c, list.list, bindings.IdxT(i), &s.prep) != bindings.StateSuccess {
@@ -76,6 +75,7 @@ func (s *statement) start(ctx context.Context) error {
 	if bindings.PendingPreparedStreaming(s.prep, &pending) != bindings.StateSuccess {
 		return parseError(bindings.PendingError(pending))
 	}
+	s.active = true
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -90,7 +90,6 @@ func (s *statement) start(ctx context.Context) error {
 		case bindings.PendingStateError:
 			return parseError(bindings.PendingError(pending))
 		default:
-			s.started = true
 			if bindings.ExecutePending(pending, &s.result) != bindings.StateSuccess {
 				return parseError(bindings.ResultError(&s.result))
 			}
@@ -103,7 +102,7 @@ func (s *statement) start(ctx context.Context) error {
 func (s *statement) next() (chunk bindings.DataChunk, ok bool, err error) {
 	chunk = bindings.FetchChunk(s.result)
 	if chunk.Ptr == nil {
-		s.ended = true
+		s.active = false
 		if msg := bindings.ResultError(&s.result); msg != "" {
 			return chunk, false, parseError(msg)
 		}
@@ -135,11 +134,9 @@ func (s *statement) parameters() []string {
 // destroy frees everything. What still ran for the result has stopped on
 // return, so that files and streams it read can go.
 func (s *statement) destroy() {
-	if s.started {
-		bindings.DestroyResult(&s.result)
-		if !s.ended {
-			s.conn.cancelActive()
-		}
+	bindings.DestroyResult(&s.result)
+	if s.active {
+		s.conn.cancelActive()
 	}
 	bindings.DestroyPrepare(&s.prep)
 	s.conn.running.Store(0)
