@@ -1,0 +1,179 @@
+package catalog
+
+import (
+	"database/sql"
+	"errors"
+
+	"github.com/supertable-go/supertable/datafile"
+)
+
+// addFiles names new data files with their statistics and widens the table's.
+func (a *applier) addFiles() error {
+	if len(a.ch.Add) == 0 {
+		return nil
+	}
+	a.note("inserted_into_table:%d", a.table.ID)
+	stats, err := a.loadTableStats()
+	if err != nil {
+		return err
+	}
+	for _, f := range a.ch.Add {
+		id := a.fileID()
+		err := a.exec(`INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, end_snapshot, file_order, path, path_is_relative, file_format, record_count, file_size_bytes, footer_size, row_id_start, partition_id, encryption_key, mapping_id, partial_max)
+ VALUES (?, ?, ?, NULL, NULL, ?, 1, 'parquet', ?, ?, ?, ?, NULL, NULL, NULL, NULL)`, id, a.table.ID, a.next.ID, a.tableRel(f.Rel), f.Records, f.Size, f.Footer, stats.nextRowID)
+		if err != nil {
+			return err
+		}
+		if err := a.exec(`INSERT INTO supertable_file (file_id, sha256) VALUES (?, ?)`, id, f.SHA256); err != nil {
+			return err
+		}
+		stats.records += f.Records
+		stats.nextRowID += f.Records
+		stats.bytes += f.Size
+		for _, s := range f.Stats {
+			if err := a.exec(`INSERT INTO ducklake_file_column_stats (data_file_id, table_id, column_id, column_size_bytes, value_count, null_count, min_value, max_value, contains_nan, extra_stats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)`,
+				id, a.table.ID, s.ColumnID, s.SizeBytes, s.ValueCount, s.NullCount, s.Min, s.Max, s.ContainsNaN); err != nil {
+				return err
+			}
+		}
+	}
+	if err := a.storeTableStats(stats); err != nil {
+		return err
+	}
+	return a.widenColumnStats(stats)
+}
+
+// tableStats is the row of ducklake_table_stats. Records is gross: deletes
+// never lower it; nextRowID is the first row id never given.
+type tableStats struct {
+	known                     bool
+	records, nextRowID, bytes int64
+}
+
+func (a *applier) loadTableStats() (tableStats, error) {
+	var s tableStats
+	err := a.q.QueryRowContext(a.ctx, `SELECT record_count, next_row_id, file_size_bytes FROM ducklake_table_stats WHERE table_id = ?`, a.table.ID).Scan(&s.records, &s.nextRowID, &s.bytes)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s, nil
+	}
+	s.known = true
+	return s, sqlError(a.ctx, err, "read the statistics")
+}
+
+func (a *applier) storeTableStats(s tableStats) error {
+	if s.known {
+		return a.exec(`UPDATE ducklake_table_stats SET record_count = ?, next_row_id = ?, file_size_bytes = ? WHERE table_id = ?`, s.records, s.nextRowID, s.bytes, a.table.ID)
+	}
+	return a.exec(`INSERT INTO ducklake_table_stats (table_id, record_count, next_row_id, file_size_bytes) VALUES (?, ?, ?, ?)`, a.table.ID, s.records, s.nextRowID, s.bytes)
+}
+
+// columnStats is a row of ducklake_table_column_stats: true bounds over every
+// file that the table ever had, or NULL for unknown. DuckDB folds filters
+// from it, so a wrong bound is a wrong answer there.
+type columnStats struct {
+	known, fresh bool // in the catalog; no earlier file has the column
+	null, nan    sql.NullBool
+	lo, hi       *string
+}
+
+func (a *applier) widenColumnStats(t tableStats) error {
+	cols, err := a.Columns(a.ctx, a.table.ID, a.next.ID)
+	if err != nil {
+		return err
+	}
+	types := map[int64]datafile.Type{}
+	defaulted := map[int64]bool{}
+	for _, l := range datafile.Leaves(cols) {
+		types[l.ID] = l.Type
+	}
+	for _, c := range cols {
+		defaulted[c.ID] = c.InitialDefault != nil
+	}
+	merged := map[int64]*columnStats{}
+	var order []int64
+	for _, f := range a.ch.Add {
+		for _, s := range f.Stats {
+			if merged[s.ColumnID] == nil {
+				cs, err := a.loadColumnStats(s.ColumnID, t)
+				if err != nil {
+					return err
+				}
+				merged[s.ColumnID] = cs
+				order = append(order, s.ColumnID)
+			}
+			widen(merged[s.ColumnID], s, types[s.ColumnID])
+		}
+	}
+	for _, id := range order {
+		if err := a.storeColumnStats(id, merged[id], defaulted[id]); err != nil {
+			return err
+		}
+	}
+	return a.forgetMissing(merged, types)
+}
+
+// loadColumnStats reads what is known; a column without a row is fresh when
+// no earlier file can have it.
+func (a *applier) loadColumnStats(id int64, t tableStats) (*columnStats, error) {
+	var s columnStats
+	var lo, hi sql.NullString
+	err := a.q.QueryRowContext(a.ctx, `SELECT contains_null, contains_nan, min_value, max_value FROM ducklake_table_column_stats WHERE table_id = ? AND column_id = ?`, a.table.ID, id).Scan(&s.null, &s.nan, &lo, &hi)
+	if err == nil {
+		s.known = true
+		if lo.Valid {
+			s.lo = &lo.String
+		}
+		if hi.Valid {
+			s.hi = &hi.String
+		}
+		return &s, nil
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return nil, sqlError(a.ctx, err, "read the statistics")
+	}
+	var begin int64
+	err = a.q.QueryRowContext(a.ctx, `SELECT min(begin_snapshot) FROM ducklake_column WHERE table_id = ? AND column_id = ?`, a.table.ID, id).Scan(&begin)
+	s.fresh = !t.known || begin == a.next.ID
+	s.null = sql.NullBool{Valid: true, Bool: t.known} // rows of earlier files lack it
+	return &s, sqlError(a.ctx, err, "read the columns")
+}
+
+func widen(c *columnStats, s datafile.Stats, t datafile.Type) {
+	if c.null.Valid {
+		c.null.Bool = c.null.Bool || s.NullCount > 0
+	}
+	if s.ContainsNaN != nil && (c.fresh || c.nan.Valid) {
+		c.nan = sql.NullBool{Valid: true, Bool: c.nan.Bool || *s.ContainsNaN}
+	}
+	switch {
+	case s.ValueCount == 0: // nothing but NULL widens nothing
+	case c.fresh:
+		c.lo, c.hi, c.fresh = s.Min, s.Max, false
+	default:
+		c.lo, c.hi = datafile.WidenBounds(t, c.lo, c.hi, s.Min, s.Max)
+	}
+}
+
+func (a *applier) storeColumnStats(id int64, c *columnStats, defaulted bool) error {
+	if c.known {
+		return a.exec(`UPDATE ducklake_table_column_stats SET contains_null = ?, contains_nan = ?, min_value = ?, max_value = ? WHERE table_id = ? AND column_id = ?`, c.null, c.nan, c.lo, c.hi, a.table.ID, id)
+	}
+	if defaulted { // the default is a value too: leave the column unknown
+		return nil
+	}
+	return a.exec(`INSERT INTO ducklake_table_column_stats (table_id, column_id, contains_null, contains_nan, min_value, max_value, extra_stats) VALUES (?, ?, ?, ?, ?, ?, NULL)`, a.table.ID, id, c.null, c.nan, c.lo, c.hi)
+}
+
+// forgetMissing handles leaves that the new files have no statistics for:
+// what the table knew of them is no longer sure.
+func (a *applier) forgetMissing(merged map[int64]*columnStats, types map[int64]datafile.Type) error {
+	for id := range types {
+		if merged[id] != nil {
+			continue
+		}
+		if err := a.exec(`UPDATE ducklake_table_column_stats SET contains_null = NULL, contains_nan = NULL, min_value = NULL, max_value = NULL WHERE table_id = ? AND column_id = ?`, a.table.ID, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}

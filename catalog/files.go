@@ -1,0 +1,241 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// File is a data file at one snapshot, with what is dead in it.
+type File struct {
+	ID         int64
+	Path       string // where it is
+	Records    int64  // rows in the file, dead ones included
+	Size       int64
+	Footer     int64 // 0 when unknown
+	RowIDStart int64
+	Begin      int64
+	// PartialMax is set when the file holds rows of several snapshots: rows
+	// whose own snapshot id is above the snapshot read are not there yet.
+	PartialMax *int64
+	// MappingID is set when the file's columns are found by name.
+	MappingID *int64
+	// Delete is the live delete file, or nil.
+	Delete *DeleteFile
+	// Inlined is the number of dead rows listed in the catalog itself, and
+	// InlinedLast the newest snapshot among them: together with Delete they
+	// identify the set of dead rows.
+	Inlined, InlinedLast int64
+	// Stats has the statistics that were asked for, by leaf id.
+	Stats map[int64]datafile.Stats
+}
+
+// DeleteFile lists dead rows of one data file.
+type DeleteFile struct {
+	ID         int64
+	Path       string
+	Format     string
+	Count      int64
+	Size       int64
+	Footer     int64
+	Begin      int64
+	PartialMax *int64 // positions carry their own snapshot ids when set
+	rel        string // relative to the data path; "" when it lies elsewhere
+}
+
+// Dirty reports whether any row of the file may be dead.
+func (f *File) Dirty() bool { return f.Delete != nil || f.Inlined > 0 }
+
+// Files lists the data files of table at snapshot at, in the order of their
+// ids, with the statistics of the given leaves.
+func (v *View) Files(ctx context.Context, table Table, at int64, stats []int64) ([]File, error) {
+	return v.filesSince(ctx, table, at, -1, stats)
+}
+
+// FilesSince is Files for those that came after snapshot since.
+func (v *View) FilesSince(ctx context.Context, table Table, at, since int64, stats []int64) ([]File, error) {
+	return v.filesSince(ctx, table, at, since, stats)
+}
+
+func (v *View) filesSince(ctx context.Context, table Table, at, since int64, stats []int64) ([]File, error) {
+	rows, err := v.q.QueryContext(ctx, `SELECT f.data_file_id, f.path, f.path_is_relative, f.file_format, f.record_count, f.file_size_bytes, coalesce(f.footer_size, 0), coalesce(f.row_id_start, 0), f.begin_snapshot, f.partial_max, f.mapping_id, f.encryption_key,
+ d.delete_file_id, d.path, d.path_is_relative, d.format, d.delete_count, d.file_size_bytes, coalesce(d.footer_size, 0), d.begin_snapshot, d.partial_max, d.encryption_key
+ FROM ducklake_data_file f LEFT JOIN ducklake_delete_file d ON d.table_id = f.table_id AND d.data_file_id = f.data_file_id AND d.begin_snapshot <= ?2 AND (d.end_snapshot IS NULL OR ?2 < d.end_snapshot)
+ WHERE f.table_id = ?1 AND f.begin_snapshot <= ?2 AND (f.end_snapshot IS NULL OR ?2 < f.end_snapshot) AND f.begin_snapshot > ?3 ORDER BY f.data_file_id`, table.ID, at, since)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read the files")
+	}
+	defer func() { _ = rows.Close() }()
+	var out []File
+	for rows.Next() {
+		f, err := v.scanFile(rows, table)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, sqlError(ctx, err, "read the files")
+	}
+	_ = rows.Close()
+	if err := v.countInlined(ctx, table, at, out); err != nil {
+		return nil, err
+	}
+	return out, v.loadStats(ctx, table, out, stats)
+}
+
+func (v *View) scanFile(rows *sql.Rows, table Table) (File, error) {
+	var f File
+	var path, dpath, format, dformat, key, dkey sql.NullString
+	var rel, drel sql.NullBool
+	var partial, mapping, did, dcount, dsize, dfooter, dbegin, dpartial sql.NullInt64
+	err := rows.Scan(&f.ID, &path, &rel, &format, &f.Records, &f.Size, &f.Footer, &f.RowIDStart, &f.Begin, &partial, &mapping, &key,
+		&did, &dpath, &drel, &dformat, &dcount, &dsize, &dfooter, &dbegin, &dpartial, &dkey)
+	if err != nil {
+		return f, errs.Wrap(errs.Corrupt, err, "the catalog has an unreadable row for a data file")
+	}
+	if key.String != "" || dkey.String != "" {
+		return f, errs.New(errs.Unsupported, "table %q has encrypted files, which are not supported", table.Name)
+	}
+	if !strings.EqualFold(format.String, "parquet") {
+		return f, errs.New(errs.Unsupported, "table %q has files of format %q, which is not supported", table.Name, format.String)
+	}
+	f.Path = join(table.path, path, rel)
+	f.PartialMax, f.MappingID = optional(partial), optional(mapping)
+	if did.Valid {
+		if !strings.EqualFold(dformat.String, "parquet") {
+			return f, errs.New(errs.Unsupported, "table %q has delete files of format %q, which is not supported", table.Name, dformat.String)
+		}
+		d := &DeleteFile{ID: did.Int64, Path: join(table.path, dpath, drel), Format: dformat.String, Count: dcount.Int64, Size: dsize.Int64, Footer: dfooter.Int64, Begin: dbegin.Int64, PartialMax: optional(dpartial)}
+		d.rel, _ = strings.CutPrefix(d.Path, v.c.dataPath)
+		f.Delete = d
+	}
+	return f, nil
+}
+
+func optional(n sql.NullInt64) *int64 {
+	if !n.Valid {
+		return nil
+	}
+	return &n.Int64
+}
+
+func inlinedDeletes(table int64) string { return fmt.Sprintf("ducklake_inlined_delete_%d", table) }
+
+// countInlined fills in how many dead rows the catalog itself lists per file.
+func (v *View) countInlined(ctx context.Context, table Table, at int64, files []File) error {
+	if len(files) == 0 {
+		return nil
+	}
+	none, err := missing(ctx, v.q, inlinedDeletes(table.ID))
+	if err != nil || none {
+		return err
+	}
+	byID := make(map[int64]*File, len(files))
+	for i := range files {
+		byID[files[i].ID] = &files[i]
+	}
+	rows, err := v.q.QueryContext(ctx, `SELECT file_id, count(*), max(begin_snapshot) FROM `+inlinedDeletes(table.ID)+` WHERE begin_snapshot <= ? GROUP BY file_id`, at)
+	if err != nil {
+		return sqlError(ctx, err, "read the deletes")
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id, n, last int64
+		if err := rows.Scan(&id, &n, &last); err != nil {
+			return sqlError(ctx, err, "read the deletes")
+		}
+		if f := byID[id]; f != nil {
+			f.Inlined, f.InlinedLast = n, last
+		}
+	}
+	return sqlError(ctx, rows.Err(), "read the deletes")
+}
+
+// InlinedDelete is one dead row that the catalog itself lists.
+type InlinedDelete struct{ Position, Snapshot int64 }
+
+// InlinedDeletes lists the dead rows of a file that the catalog itself has, up
+// to snapshot at.
+func (v *View) InlinedDeletes(ctx context.Context, table Table, file, at int64) ([]InlinedDelete, error) {
+	rows, err := v.q.QueryContext(ctx, `SELECT row_id, begin_snapshot FROM `+inlinedDeletes(table.ID)+` WHERE file_id = ? AND begin_snapshot <= ?`, file, at)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read the deletes")
+	}
+	defer func() { _ = rows.Close() }()
+	var out []InlinedDelete
+	for rows.Next() {
+		var d InlinedDelete
+		if err := rows.Scan(&d.Position, &d.Snapshot); err != nil {
+			return nil, sqlError(ctx, err, "read the deletes")
+		}
+		out = append(out, d)
+	}
+	return out, sqlError(ctx, rows.Err(), "read the deletes")
+}
+
+// loadStats fills in the statistics of the leaves. When the files are few it
+// asks per file, else it reads each leaf's rows of the whole table once.
+func (v *View) loadStats(ctx context.Context, table Table, files []File, leaves []int64) error {
+	if len(leaves) == 0 || len(files) == 0 {
+		return nil
+	}
+	byID := make(map[int64]*File, len(files))
+	for i := range files {
+		files[i].Stats = make(map[int64]datafile.Stats, len(leaves))
+		byID[files[i].ID] = &files[i]
+	}
+	const cols = `SELECT data_file_id, column_id, value_count, null_count, min_value, max_value, contains_nan FROM ducklake_file_column_stats `
+	for _, leaf := range leaves {
+		query, args := cols+`WHERE table_id = ? AND column_id = ?`, []any{table.ID, leaf}
+		if len(files) <= 8 {
+			marks := strings.TrimSuffix(strings.Repeat("?,", len(files)), ",")
+			query = cols + `WHERE table_id = ? AND column_id = ? AND data_file_id IN (` + marks + `)`
+			for _, f := range files {
+				args = append(args, f.ID)
+			}
+		}
+		if err := v.scanStats(ctx, byID, query, args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *View) scanStats(ctx context.Context, byID map[int64]*File, query string, args []any) error {
+	rows, err := v.q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return sqlError(ctx, err, "read the statistics")
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var file int64
+		var s datafile.Stats
+		var values, nulls sql.NullInt64
+		var lo, hi sql.NullString
+		var nan sql.NullBool
+		if err := rows.Scan(&file, &s.ColumnID, &values, &nulls, &lo, &hi, &nan); err != nil {
+			return sqlError(ctx, err, "read the statistics")
+		}
+		f := byID[file]
+		if f == nil || !values.Valid || !nulls.Valid {
+			continue // without counts nothing is known
+		}
+		s.ValueCount, s.NullCount = values.Int64, nulls.Int64
+		if lo.Valid {
+			s.Min = &lo.String
+		}
+		if hi.Valid {
+			s.Max = &hi.String
+		}
+		if nan.Valid {
+			s.ContainsNaN = &nan.Bool
+		}
+		f.Stats[s.ColumnID] = s
+	}
+	return sqlError(ctx, rows.Err(), "read the statistics")
+}

@@ -1,0 +1,362 @@
+// Package catalog is the truth about one SuperTable: a DuckLake 1.0 catalog
+// (docs/format.md) in SQLite, with our own facts in side tables beside it.
+//
+// Reading happens in a View, one consistent state; writing in Commit, one SQL
+// transaction per group of changes. Every versioned row is visible at snapshot
+// S when begin_snapshot <= S and (end_snapshot is NULL or S < end_snapshot).
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	_ "embed" // the DDL of the format
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/mattn/go-sqlite3"
+
+	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/storage"
+)
+
+// FormatVersion is the version of DuckLake that we write and read.
+const FormatVersion = "1.0"
+
+//go:embed ducklake.sql
+var ducklakeDDL string
+
+// Options of Create and Open.
+type Options struct {
+	Now    func() time.Time // the clock; required
+	Logger *slog.Logger     // required
+	// LeaseTTL is how long an unfinished write may be silent. Required.
+	LeaseTTL time.Duration
+	// CreatedBy is stored in a new catalog.
+	CreatedBy string
+}
+
+// Catalog is an open catalog. It is safe for concurrent use, and other
+// processes may have the same one open.
+type Catalog struct {
+	folder   storage.Folder
+	opts     Options
+	db       *sql.DB // readers
+	writer   *sql.DB // one connection
+	dataPath string  // where relative paths begin, with a slash at the end
+	stored   string  // data_path as the catalog has it
+	foreign  bool    // no side tables: read-only to us
+	queue    queue
+	leases   leases
+	closing  sync.Once
+}
+
+// Create makes the catalog in folder when there is none, adopts a foreign one
+// (decision 27), and opens it. created tells whether anything was made.
+func Create(ctx context.Context, folder storage.Folder, o Options) (c *Catalog, created bool, err error) {
+	if err := folder.Create(); err != nil {
+		return nil, false, err
+	}
+	db := open(folder, "rwc")
+	created, err = initialise(ctx, db, folder, o)
+	_ = db.Close()
+	if err != nil {
+		return nil, false, err
+	}
+	if err := storage.SyncDir(folder.Root()); err != nil {
+		return nil, false, err
+	}
+	c, err = Open(ctx, folder, o)
+	return c, created, err
+}
+
+// Open opens the catalog in folder. It changes nothing; a missing one is NotFound.
+func Open(ctx context.Context, folder storage.Folder, o Options) (*Catalog, error) {
+	if !folder.Exists() {
+		return nil, errs.New(errs.NotFound, "no catalog")
+	}
+	c := &Catalog{folder: folder, opts: o, db: open(folder, "rw"), writer: open(folder, "rw")}
+	c.writer.SetMaxOpenConns(1)
+	c.queue.init(c)
+	if err := c.load(ctx); err != nil {
+		_ = c.db.Close()
+		_ = c.writer.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close ends the leases of this process and closes the catalog.
+func (c *Catalog) Close() error {
+	var err error
+	c.closing.Do(func() {
+		c.endLeases()
+		err = errors.Join(c.db.Close(), c.writer.Close())
+	})
+	return err
+}
+
+// Folder is where the catalog and its files lie.
+func (c *Catalog) Folder() storage.Folder { return c.folder }
+
+// DataPath is the folder that relative file paths start from.
+func (c *Catalog) DataPath() string { return c.dataPath }
+
+// Foreign reports whether the catalog has no side tables: another client made
+// it, and until Create adopts it, it is read-only.
+func (c *Catalog) Foreign() bool { return c.foreign }
+
+// Moved reports whether the folder lies elsewhere than the catalog says.
+func (c *Catalog) Moved() bool { return !c.foreign && c.stored != c.dataPath }
+
+func open(folder storage.Folder, mode string) *sql.DB {
+	q := url.Values{"mode": {mode}, "_busy_timeout": {"250"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}}
+	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: folder.Catalog()}).EscapedPath(), RawQuery: q.Encode()}).String()
+	db := sql.OpenDB(connector{dsn})
+	db.SetMaxIdleConns(4)
+	return db
+}
+
+// load reads what never changes while a catalog is open and refuses what we
+// cannot read.
+func (c *Catalog) load(ctx context.Context) error {
+	meta, err := metadata(ctx, c.db)
+	if err != nil {
+		return err
+	}
+	if err := readable(meta); err != nil {
+		return err
+	}
+	if c.foreign, err = missing(ctx, c.db, "supertable_change"); err != nil {
+		return err
+	}
+	c.stored = meta["data_path"]
+	c.dataPath = c.folder.Data()
+	if c.foreign {
+		c.dataPath = foreignDataPath(c.folder, c.stored)
+		return nil
+	}
+	return checkMigrations(ctx, c.db)
+}
+
+// foreignDataPath resolves a foreign lake's data path; one given relative to
+// its client's working directory is looked for beside the catalog.
+func foreignDataPath(folder storage.Folder, stored string) string {
+	if !filepath.IsAbs(stored) && !strings.Contains(stored, "://") {
+		stored = filepath.ToSlash(filepath.Join(folder.Root(), stored))
+	}
+	return strings.TrimSuffix(stored, "/") + "/"
+}
+
+// metadata reads the global settings. A file without the format's tables is
+// no catalog: NotFound.
+func metadata(ctx context.Context, q querier) (map[string]string, error) {
+	out := map[string]string{}
+	rows, err := q.QueryContext(ctx, `SELECT "key", "value" FROM ducklake_metadata WHERE "scope" IS NULL`)
+	if err != nil {
+		if strings.Contains(err.Error(), "no such table") {
+			return nil, errs.Wrap(errs.NotFound, err, "no catalog")
+		}
+		return nil, sqlError(ctx, err, "read the catalog")
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var k, v string
+		if err := rows.Scan(&k, &v); err != nil {
+			return nil, sqlError(ctx, err, "read the catalog")
+		}
+		out[k] = v
+	}
+	return out, sqlError(ctx, rows.Err(), "read the catalog")
+}
+
+// readable refuses lakes with features that would make a wrong answer.
+func readable(meta map[string]string) error {
+	if v := meta["version"]; v != FormatVersion {
+		return errs.New(errs.Unsupported, "the catalog has DuckLake version %q, this program reads %s", v, FormatVersion)
+	}
+	if strings.EqualFold(meta["encrypted"], "true") {
+		return errs.New(errs.Unsupported, "encrypted lakes are not supported")
+	}
+	return nil
+}
+
+// initialise makes or adopts the catalog in one transaction, so that a crash
+// leaves a whole catalog or none.
+func initialise(ctx context.Context, db *sql.DB, folder storage.Folder, o Options) (created bool, err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return false, sqlError(ctx, err, "open the catalog")
+	}
+	defer func() { _ = conn.Close() }()
+	if err := setWAL(ctx, conn); err != nil {
+		return false, err
+	}
+	err = immediate(ctx, conn, func(q querier) error {
+		isNew, err := missing(ctx, q, "ducklake_metadata")
+		if err != nil {
+			return err
+		}
+		if isNew {
+			created = true
+			if err := create(ctx, q, folder, o); err != nil {
+				return err
+			}
+		} else if created, err = adoptable(ctx, q, folder); err != nil {
+			return err
+		}
+		return migrate(ctx, q, o)
+	})
+	return created, err
+}
+
+func create(ctx context.Context, q querier, folder storage.Folder, o Options) error {
+	stmts := []statement{
+		{sql: ducklakeDDL},
+		{`INSERT INTO ducklake_snapshot (snapshot_id, snapshot_time, schema_version, next_catalog_id, next_file_id) VALUES (0, ?, 0, 1, 0)`, []any{FormatTime(o.Now())}},
+		{`INSERT INTO ducklake_snapshot_changes (snapshot_id, changes_made) VALUES (0, 'created_schema:"main"')`, nil},
+		{`INSERT INTO ducklake_schema (schema_id, schema_uuid, begin_snapshot, schema_name, path, path_is_relative) VALUES (0, ?, 0, 'main', 'main/', 1)`, []any{uuid.NewString()}},
+	}
+	for _, kv := range [][2]string{
+		{"version", FormatVersion}, {"created_by", o.CreatedBy}, {"data_path", folder.Data()}, {"encrypted", "false"},
+		{"data_inlining_row_limit", "0"}, {"parquet_compression", "zstd"},
+	} {
+		stmts = append(stmts, statement{`INSERT INTO ducklake_metadata ("key", "value") VALUES (?, ?)`, []any{kv[0], kv[1]}})
+	}
+	return execAll(ctx, q, stmts)
+}
+
+// adoptable says whether a catalog that lies here is foreign and can become
+// ours (true), is ours already (false), or cannot (an error naming why).
+func adoptable(ctx context.Context, q querier, folder storage.Folder) (bool, error) {
+	meta, err := metadata(ctx, q)
+	if err != nil {
+		return false, err
+	}
+	if err := readable(meta); err != nil {
+		return false, err
+	}
+	foreign, err := missing(ctx, q, "supertable_change")
+	if err != nil || !foreign {
+		return false, err
+	}
+	if foreignDataPath(folder, meta["data_path"]) != folder.Data() {
+		return false, errs.New(errs.Unsupported, "cannot adopt this lake: its data path is not the folder data/ beside its catalog")
+	}
+	return true, adoptableNames(ctx, q)
+}
+
+func adoptableNames(ctx context.Context, q querier) error {
+	var schema string
+	err := q.QueryRowContext(ctx, `SELECT schema_name FROM ducklake_schema WHERE schema_name <> 'main' LIMIT 1`).Scan(&schema)
+	if err == nil {
+		return errs.New(errs.Unsupported, "cannot adopt this lake: it has the schema %q beside main", schema)
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return sqlError(ctx, err, "read the catalog")
+	}
+	v := &View{q: q}
+	head, err := v.loadHead(ctx)
+	if err != nil {
+		return err
+	}
+	tables, err := v.Tables(ctx, head.ID)
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if err := CheckTableName(t.Name, ""); err != nil {
+			return errs.New(errs.Unsupported, "cannot adopt this lake: the table name %q is not allowed", t.Name)
+		}
+		if _, err := v.Columns(ctx, t.ID, head.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// missing reports whether the database has no such table.
+func missing(ctx context.Context, q querier, table string) (bool, error) {
+	var n int
+	err := q.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?`, table).Scan(&n)
+	return n == 0, sqlError(ctx, err, "read the catalog")
+}
+
+// sqlError types an error of the database; nil stays nil. Its text names no path.
+func sqlError(ctx context.Context, err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	var typed *errs.Error
+	if errors.As(err, &typed) {
+		return err
+	}
+	if cerr := errs.FromContext(ctx, doing); cerr != nil {
+		return cerr
+	}
+	var se sqlite3.Error
+	if errors.As(err, &se) {
+		switch se.Code {
+		case sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrFormat:
+			return errs.Wrap(errs.Corrupt, err, "%s: catalog.db is damaged: %s", doing, se.Code.Error())
+		case sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrFull, sqlite3.ErrIoErr, sqlite3.ErrCantOpen, sqlite3.ErrReadonly, sqlite3.ErrPerm, sqlite3.ErrNomem:
+			return errs.Wrap(errs.Unavailable, err, "%s: %s", doing, se.Code.Error())
+		}
+	}
+	return errs.Wrap(errs.Internal, err, "%s: %v", doing, err)
+}
+
+// FormatTime writes a time as the catalog stores it: UTC, microseconds, sorts
+// as text.
+func FormatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000+00") }
+
+// ParseTime reads a time as any DuckLake client stores it on SQLite.
+func ParseTime(s string) (time.Time, error) {
+	s = strings.Replace(s, "T", " ", 1)
+	for _, layout := range []string{"2006-01-02 15:04:05.999999999-07", "2006-01-02 15:04:05.999999999-07:00", "2006-01-02 15:04:05.999999999"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, errs.New(errs.Corrupt, "the catalog has an unreadable time %q", s)
+}
+
+// CheckTableName holds the rule for names of tables; super is the SuperTable's
+// own name, which no table may carry.
+func CheckTableName(name, super string) error {
+	if name == "" || len(name) > 128 {
+		return errs.New(errs.InvalidArgument, "SimpleTable name can't be empty or longer than 128")
+	}
+	if super != "" && strings.EqualFold(name, super) {
+		return errs.New(errs.InvalidArgument, "SimpleTable name can't match with SuperTable name")
+	}
+	if !validName(name, false) {
+		return errs.New(errs.InvalidArgument, "Invalid table name: %s. Table names must start with a letter or underscore and contain only alphanumeric characters and underscores.", fmt.Sprintf("%q", name))
+	}
+	return nil
+}
+
+// CheckSpaceName holds the rule for names of organizations and SuperTables.
+func CheckSpaceName(what, name string) error {
+	if name == "" || len(name) > 128 || !validName(name, what == "organization") || strings.EqualFold(name, "information_schema") {
+		return errs.New(errs.InvalidArgument, "Invalid %s name: %q. Names start with a letter or underscore and contain only letters, digits and underscores.", what, name)
+	}
+	return nil
+}
+
+func validName(name string, dash bool) bool {
+	for i := range len(name) {
+		c := name[i]
+		letter := c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (i == 0 || (c < '0' || c > '9') && (c != '-' || !dash)) {
+			return false
+		}
+	}
+	return true
+}

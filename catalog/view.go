@@ -1,0 +1,312 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// Snapshot is one committed state of the lake.
+type Snapshot struct {
+	ID            int64
+	Time          time.Time
+	SchemaVersion int64
+	nextCatalogID int64
+	nextFileID    int64
+}
+
+// Table is a table at one snapshot.
+type Table struct {
+	ID    int64
+	Name  string
+	Begin int64  // the snapshot of its creation or last rename
+	path  string // where its relative file paths start, with a slash at the end
+}
+
+// View is one consistent state of the catalog. Its reads take the snapshot to
+// look at; a View is valid only inside the call that it was given to, and for
+// one goroutine.
+type View struct {
+	q    querier
+	c    *Catalog
+	Head Snapshot // the newest snapshot
+
+	didSync bool // foreign commits were recorded in this transaction
+}
+
+// Read calls fn with a consistent view of the catalog.
+func (c *Catalog) Read(ctx context.Context, fn func(*View) error) error {
+	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return sqlError(ctx, err, "read the catalog")
+	}
+	defer func() { _ = tx.Rollback() }()
+	v := &View{q: tx, c: c}
+	if v.Head, err = v.loadHead(ctx); err != nil {
+		return err
+	}
+	return fn(v)
+}
+
+const snapshotColumns = `SELECT snapshot_id, snapshot_time, schema_version, next_catalog_id, next_file_id FROM ducklake_snapshot `
+
+func (v *View) loadHead(ctx context.Context) (Snapshot, error) {
+	s, err := v.snapshot(ctx, snapshotColumns+`ORDER BY snapshot_id DESC LIMIT 1`)
+	if errs.KindOf(err) == errs.NotFound {
+		return s, errs.New(errs.Corrupt, "the catalog has no snapshot")
+	}
+	return s, err
+}
+
+func (v *View) snapshot(ctx context.Context, query string, args ...any) (Snapshot, error) {
+	var s Snapshot
+	var t string
+	err := v.q.QueryRowContext(ctx, query, args...).Scan(&s.ID, &t, &s.SchemaVersion, &s.nextCatalogID, &s.nextFileID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s, errs.New(errs.NotFound, "no such snapshot")
+	}
+	if err != nil {
+		return s, sqlError(ctx, err, "read the snapshots")
+	}
+	s.Time, err = ParseTime(t)
+	return s, err
+}
+
+// Snapshot gives the snapshot with that id; an unknown or expired one is NotFound.
+func (v *View) Snapshot(ctx context.Context, id int64) (Snapshot, error) {
+	if id == v.Head.ID {
+		return v.Head, nil
+	}
+	s, err := v.snapshot(ctx, snapshotColumns+`WHERE snapshot_id = ?`, id)
+	if errs.KindOf(err) == errs.NotFound {
+		err = errs.New(errs.NotFound, "there is no snapshot %d; the newest is %d", id, v.Head.ID)
+	}
+	return s, err
+}
+
+// SnapshotAt gives the last snapshot at or before t.
+func (v *View) SnapshotAt(ctx context.Context, t time.Time) (Snapshot, error) {
+	s, err := v.snapshot(ctx, snapshotColumns+`WHERE replace(snapshot_time, ' ', 'T') <= ? ORDER BY snapshot_id DESC LIMIT 1`, FormatTime(t))
+	if errs.KindOf(err) == errs.NotFound {
+		err = errs.New(errs.NotFound, "there is no snapshot at or before %s", t.UTC().Format(time.RFC3339Nano))
+	}
+	return s, err
+}
+
+const tableColumns = `SELECT t.table_id, t.table_name, t.begin_snapshot, t.path, t.path_is_relative, s.path, s.path_is_relative
+ FROM ducklake_table t JOIN ducklake_schema s ON s.schema_id = t.schema_id AND s.schema_name = 'main'
+ AND s.begin_snapshot <= ?1 AND (s.end_snapshot IS NULL OR ?1 < s.end_snapshot)
+ WHERE t.begin_snapshot <= ?1 AND (t.end_snapshot IS NULL OR ?1 < t.end_snapshot) `
+
+// Tables lists the tables at snapshot at, by name.
+func (v *View) Tables(ctx context.Context, at int64) ([]Table, error) {
+	return v.tables(ctx, tableColumns+`ORDER BY t.table_name COLLATE NOCASE, t.table_name`, at)
+}
+
+// Table finds a table by name, without regard to case.
+func (v *View) Table(ctx context.Context, name string, at int64) (Table, error) {
+	ts, err := v.tables(ctx, tableColumns+`AND t.table_name = ?2 COLLATE NOCASE ORDER BY t.table_name = ?2 DESC`, at, name)
+	if err != nil {
+		return Table{}, err
+	}
+	if len(ts) == 0 {
+		return Table{}, errs.New(errs.NotFound, "Table not found: %s", name)
+	}
+	return ts[0], nil
+}
+
+func (v *View) tables(ctx context.Context, query string, args ...any) ([]Table, error) {
+	rows, err := v.q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read the tables")
+	}
+	defer func() { _ = rows.Close() }()
+	var out []Table
+	for rows.Next() {
+		var t Table
+		var path, schemaPath sql.NullString
+		var rel, schemaRel sql.NullBool
+		if err := rows.Scan(&t.ID, &t.Name, &t.Begin, &path, &rel, &schemaPath, &schemaRel); err != nil {
+			return nil, sqlError(ctx, err, "read the tables")
+		}
+		base := ""
+		if v.c != nil {
+			base = v.c.dataPath
+		}
+		t.path = join(join(base, schemaPath, schemaRel), path, rel)
+		out = append(out, t)
+	}
+	return out, sqlError(ctx, rows.Err(), "read the tables")
+}
+
+// join resolves a path of the catalog: plain concatenation, a NULL path is
+// its parent's.
+func join(base string, path sql.NullString, relative sql.NullBool) string {
+	switch {
+	case !path.Valid:
+		return base
+	case !relative.Valid || relative.Bool:
+		return base + path.String
+	}
+	return path.String
+}
+
+// column is a row of ducklake_column.
+type column struct {
+	id, order, begin int64
+	parent           sql.NullInt64
+	name, typ        string
+	nullable         bool
+	initial, def     sql.NullString
+	defaultKind      sql.NullString
+}
+
+// Columns gives the columns of a table at snapshot at, in order, nested ones as trees.
+func (v *View) Columns(ctx context.Context, table, at int64) ([]datafile.Column, error) {
+	rows, err := v.columnRows(ctx, table, at)
+	if err != nil {
+		return nil, err
+	}
+	children := map[int64][]column{}
+	var top []column
+	for _, r := range rows {
+		if r.parent.Valid {
+			children[r.parent.Int64] = append(children[r.parent.Int64], r)
+		} else {
+			top = append(top, r)
+		}
+	}
+	out := make([]datafile.Column, 0, len(top))
+	for _, r := range top {
+		t, err := columnType(r, children)
+		if err != nil {
+			return nil, err
+		}
+		col := datafile.Column{ID: r.id, Name: r.name, Type: t, Nullable: r.nullable, Begin: r.begin}
+		if r.initial.Valid {
+			col.InitialDefault = &r.initial.String
+		}
+		if r.def.Valid && r.def.String != "NULL" && r.def.String != "" {
+			col.Default = &r.def.String
+		}
+		out = append(out, col)
+	}
+	return out, nil
+}
+
+func (v *View) columnRows(ctx context.Context, table, at int64) ([]column, error) {
+	rows, err := v.q.QueryContext(ctx, `SELECT column_id, column_order, begin_snapshot, parent_column, column_name, column_type, coalesce(nulls_allowed, 1), initial_default, default_value, default_value_type
+ FROM ducklake_column WHERE table_id = ?1 AND begin_snapshot <= ?2 AND (end_snapshot IS NULL OR ?2 < end_snapshot) ORDER BY column_order, column_id`, table, at)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read the columns")
+	}
+	defer func() { _ = rows.Close() }()
+	var out []column
+	for rows.Next() {
+		var r column
+		if err := rows.Scan(&r.id, &r.order, &r.begin, &r.parent, &r.name, &r.typ, &r.nullable, &r.initial, &r.def, &r.defaultKind); err != nil {
+			return nil, sqlError(ctx, err, "read the columns")
+		}
+		out = append(out, r)
+	}
+	return out, sqlError(ctx, rows.Err(), "read the columns")
+}
+
+func columnType(r column, children map[int64][]column) (datafile.Type, error) {
+	t, err := datafile.ParseLake(r.typ)
+	if err != nil {
+		return t, errs.New(errs.KindOf(err), "column %q: %s", r.name, err)
+	}
+	for _, ch := range children[r.id] {
+		ct, err := columnType(ch, children)
+		if err != nil {
+			return t, err
+		}
+		t.Fields = append(t.Fields, datafile.Field{ID: ch.id, Name: ch.name, Type: ct})
+	}
+	if t.Name == "list" && len(t.Fields) != 1 || t.Name == "map" && len(t.Fields) != 2 || t.Name == "struct" && len(t.Fields) == 0 {
+		return t, errs.New(errs.Corrupt, "column %q: the catalog has a %s without its parts", r.name, t.Name)
+	}
+	return t, nil
+}
+
+// maxColumnID is the highest column id that the table ever had.
+func (v *View) maxColumnID(ctx context.Context, table int64) (int64, error) {
+	var n int64
+	err := v.q.QueryRowContext(ctx, `SELECT coalesce(max(column_id), 0) FROM ducklake_column WHERE table_id = ?`, table).Scan(&n)
+	return n, sqlError(ctx, err, "read the columns")
+}
+
+// NextColumnID is the first column id that the table never had.
+func (v *View) NextColumnID(ctx context.Context, table int64) (int64, error) {
+	n, err := v.maxColumnID(ctx, table)
+	return n + 1, err
+}
+
+// Write is what is known of a write id.
+type Write struct {
+	Signature string // of the call: another one under the same id is refused
+	Result    string // JSON of the first result
+}
+
+// WriteID finds the write that was made to table under id; ok is false when
+// there was none.
+func (v *View) WriteID(ctx context.Context, table int64, id string) (w Write, ok bool, err error) {
+	err = v.q.QueryRowContext(ctx, `SELECT signature, result FROM supertable_write_id WHERE table_id = ? AND write_id = ?`, table, id).Scan(&w.Signature, &w.Result)
+	if errors.Is(err, sql.ErrNoRows) {
+		return w, false, nil
+	}
+	return w, err == nil, sqlError(ctx, err, "read the write ids")
+}
+
+// Version is the table's version: 0 at its creation, +1 per change.
+func (v *View) Version(ctx context.Context, table int64) (int64, error) {
+	var n int64
+	err := v.q.QueryRowContext(ctx, `SELECT version FROM supertable_table WHERE table_id = ?`, table).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return n, sqlError(ctx, err, "read the versions")
+}
+
+// ReadOnly reports whether writes are refused (create --read-only).
+func (v *View) ReadOnly(ctx context.Context) (bool, error) {
+	s, err := v.setting(ctx, "supertable.read_only")
+	return s == "true", err
+}
+
+func (v *View) setting(ctx context.Context, key string) (string, error) {
+	var s string
+	err := v.q.QueryRowContext(ctx, `SELECT "value" FROM ducklake_metadata WHERE "key" = ? AND "scope" IS NULL`, key).Scan(&s)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return s, sqlError(ctx, err, "read the settings")
+}
+
+// EverNull reports whether no row of the table, at any retained snapshot, has
+// a value in the top-level column: such a column may become any type.
+func (v *View) EverNull(ctx context.Context, table int64, leaves []int64) (bool, error) {
+	marks := strings.TrimSuffix(strings.Repeat("?,", len(leaves)), ",")
+	args := []any{table}
+	for _, l := range leaves {
+		args = append(args, l)
+	}
+	var n int
+	err := v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_file_column_stats WHERE table_id = ? AND column_id IN (`+marks+`) AND (value_count IS NULL OR value_count > 0)`, args...).Scan(&n)
+	if err != nil || n > 0 {
+		return false, sqlError(ctx, err, "read the statistics")
+	}
+	// Files without a row of statistics for the leaf lack the column or are unknown.
+	err = v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_data_file f WHERE f.table_id = ? AND f.mapping_id IS NOT NULL`, table).Scan(&n)
+	if err != nil || n > 0 {
+		return false, sqlError(ctx, err, "read the statistics")
+	}
+	err = v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ?`, table).Scan(&n)
+	return err == nil && n == 0, sqlError(ctx, err, "read the statistics")
+}
