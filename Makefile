@@ -7,8 +7,13 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
 GO ?= go
+MODULE := github.com/supertable-go/supertable
 CACHE := $(CURDIR)/.cache
+
+# The version and the commit that the program shows; an archive of the source,
+# or a checkout that git refuses, has none.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+VCS := $(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
 
 # The linter, built once into .cache/bin. A Go release needs a version of it
 # that knows the release.
@@ -40,7 +45,7 @@ help: ## list the targets
 
 .PHONY: build
 build: compiler ## build bin/supertable
-	$(GO) build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/supertable ./cmd/supertable
+	$(GO) build -buildvcs=$(VCS) -ldflags '-X $(MODULE)/internal/cli.version=$(VERSION)' -o bin/supertable ./cmd/supertable
 
 .PHONY: quickstart
 quickstart: build ## build, then a tour of the program on 3 million flights
@@ -63,8 +68,9 @@ lint: compiler $(LINT) ## golangci-lint with .golangci.yml
 	$(LINT) fmt --diff
 
 .PHONY: fmt
-fmt: $(LINT) ## format every Go file as lint wants it
+fmt: compiler $(LINT) ## format every Go file as lint wants it, and mend what lint can
 	$(LINT) fmt
+	$(LINT) run --fix
 
 .PHONY: fuzz
 fuzz: compiler ## every fuzz target, FUZZTIME=30s each
