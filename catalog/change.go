@@ -34,6 +34,9 @@ type Change struct {
 	// itself and in delete files. A file stands in one of them at most.
 	Inline  []NewInlined
 	Deletes []NewDelete
+	// OnlyWriteID keeps the write id of a call that changed nothing: no
+	// snapshot is made.
+	OnlyWriteID bool
 	// Lease is the lease of the new files; "" when there are none.
 	Lease  string
 	Record Record
@@ -96,6 +99,9 @@ func (v *View) apply(ctx context.Context, ch *Change) (Committed, error) {
 	if err := v.checkLease(ctx, ch.Lease); err != nil {
 		return Committed{}, err
 	}
+	if ch.OnlyWriteID {
+		return v.keepWriteID(ctx, ch)
+	}
 	a := &applier{View: v, ctx: ctx, ch: ch, table: ch.Table, next: v.Head}
 	a.next.ID++
 	a.next.Time = v.c.opts.Now().UTC()
@@ -110,6 +116,17 @@ func (v *View) apply(ctx context.Context, ch *Change) (Committed, error) {
 	invariant.Check(a.next.ID == v.Head.ID+1, "snapshot %d after %d", a.next.ID, v.Head.ID) // I3
 	v.Head = a.next
 	return Committed{Snapshot: a.next.ID, Version: a.version, TableID: a.table.ID}, nil
+}
+
+func (v *View) keepWriteID(ctx context.Context, ch *Change) (Committed, error) {
+	version, err := v.Version(ctx, ch.Table.ID)
+	done := Committed{Snapshot: v.Head.ID, Version: version, TableID: ch.Table.ID}
+	if err != nil || ch.Record.WriteID == "" {
+		return done, err
+	}
+	_, err = v.q.ExecContext(ctx, `INSERT INTO supertable_write_id (table_id, write_id, signature, result) VALUES (?, ?, ?, ?)`,
+		ch.Table.ID, ch.Record.WriteID, ch.Record.Signature, ch.Record.Result(done))
+	return done, sqlError(ctx, err, "keep the write id")
 }
 
 // applier writes one change, step by step.

@@ -54,6 +54,7 @@ type Catalog struct {
 	foreign  bool    // no side tables: read-only to us
 	queue    queue
 	leases   leases
+	dead     deadCache
 	closing  sync.Once
 }
 
