@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/supertable-go/supertable"
+)
+
+// session is what the commands need of a supertable.Session.
+type session interface {
+	WriteFiles(ctx context.Context, table string, paths []string, o *supertable.WriteOptions) (supertable.WriteResult, error)
+	WriteFrom(ctx context.Context, table string, r io.Reader, o *supertable.WriteOptions) (supertable.WriteResult, error)
+	Query(ctx context.Context, sql string, o *supertable.QueryOptions) (*supertable.Rows, error)
+	Tables(ctx context.Context) ([]supertable.TableInfo, error)
+	Schema(ctx context.Context, table string) ([]supertable.Column, error)
+	History(ctx context.Context, table string) ([]supertable.HistoryEntry, error)
+	Alter(ctx context.Context, table string, c supertable.Alteration) (supertable.AlterResult, error)
+	Options(ctx context.Context, table string) ([]supertable.Option, error)
+	SetOption(ctx context.Context, table, name, value string) error
+	DropTable(ctx context.Context, table string) (bool, error)
+	DropSuperTable(ctx context.Context) error
+	Check(ctx context.Context, deep bool) (supertable.CheckReport, error)
+}
+
+var _ session = (*supertable.Session)(nil)
+
+// withLake opens the home for the time of do.
+func (a *app) withLake(ctx context.Context, do func(*supertable.Lake) error) (err error) {
+	lake, err := supertable.Open(ctx, a.flags.home, &supertable.Options{Now: a.now})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := lake.Close(); err == nil {
+			err = e
+		}
+	}()
+	return do(lake)
+}
+
+// read opens the session of the flags for do. It creates nothing.
+func (a *app) read(ctx context.Context, do func(session) error) error {
+	return a.withLake(ctx, func(lake *supertable.Lake) error {
+		st, err := lake.SuperTable(ctx, a.flags.org, a.flags.super)
+		if err != nil {
+			return err
+		}
+		s, err := st.Session(ctx, a.flags.user)
+		if err != nil {
+			return err
+		}
+		return do(s)
+	})
+}
+
+// write opens the session of the flags for do and creates the SuperTable when
+// it is not there; ready is asked before that.
+func (a *app) write(ctx context.Context, ready func() error, do func(session) error) error {
+	return a.withLake(ctx, func(lake *supertable.Lake) error {
+		st, err := lake.SuperTable(ctx, a.flags.org, a.flags.super)
+		if errors.Is(err, supertable.NotFound) {
+			if err := ready(); err != nil {
+				return err
+			}
+			st, err = a.createForWrite(ctx, lake)
+		}
+		if err != nil {
+			return err
+		}
+		s, err := st.Session(ctx, a.flags.user)
+		if err != nil {
+			return err
+		}
+		return do(s)
+	})
+}
+
+func (a *app) createForWrite(ctx context.Context, lake *supertable.Lake) (*supertable.SuperTable, error) {
+	st, created, err := lake.Create(ctx, a.flags.org, a.flags.super, nil)
+	if err == nil && created {
+		a.note("created SuperTable %s", a.flags.super)
+	}
+	return st, err
+}
