@@ -65,7 +65,6 @@ race: deps compiler ## every test under the race detector, crash and interop sho
 .PHONY: lint
 lint: compiler $(LINT) ## golangci-lint with .golangci.yml
 	$(LINT) run
-	$(LINT) fmt --diff
 
 .PHONY: fmt
 fmt: compiler $(LINT) ## format every Go file as lint wants it, and mend what lint can
