@@ -1,0 +1,213 @@
+package statement
+
+import (
+	"slices"
+
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// scope holds the relations of one FROM clause: what column names are looked
+// up in, before those of the queries around it.
+type scope struct {
+	outer     *scope
+	relations []*relation
+}
+
+// relation is one entry of a FROM clause.
+type relation struct {
+	alias   string    // what qualifies its columns
+	table   *TableRef // nil for a subquery, a table function, a CTE
+	columns output    // of a relation that is no table
+}
+
+// output is what is known of a query's columns.
+type output struct {
+	names []string
+	open  bool // there may be more
+}
+
+// cte is one name of a WITH list, with those visible around it.
+type cte struct {
+	name    string
+	columns output
+	outer   *cte
+}
+
+func (c *cte) find(name string) *cte {
+	for ; c != nil; c = c.outer {
+		if equal(c.name, name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// columnRef is a column as the text names it, with its qualifiers.
+type columnRef struct {
+	names   []string
+	pos     int // -1: not in the text
+	scope   *scope
+	reduced string // what Splice writes for super.table, or empty
+}
+
+// starRef is a * or t.*, or anything else that takes all columns.
+type starRef struct {
+	relation string // empty for all
+	scope    *scope
+}
+
+// selection is a SELECT with its FROM, for the search for filters.
+type selection struct {
+	where   node
+	from    *join
+	scope   *scope
+	sampled bool
+}
+
+// join is a FROM clause as a tree. A leaf holds one relation; where left is
+// nil and relation too, there is nothing to filter.
+type join struct {
+	relation    *relation
+	sampled     bool // rows of the leaf are drawn at random or numbered
+	left, right *join
+	node        node
+}
+
+// resolver walks the tree once.
+type resolver struct {
+	*Statement
+	at      map[int]*TableRef // by location: DuckDB repeats some parts of a text
+	isCTE   map[int]bool
+	lambdas []string // the parameters of the lambdas around
+	err     error
+}
+
+func (s *Statement) resolve() error {
+	r := &resolver{Statement: s, at: map[int]*TableRef{}, isCTE: map[int]bool{}}
+	r.query(s.tree, nil, nil)
+	if r.err != nil {
+		return r.err
+	}
+	for pos := range r.isCTE {
+		if r.at[pos] != nil {
+			return unreadable()
+		}
+	}
+	slices.SortFunc(s.Tables, func(a, b *TableRef) int { return a.pos - b.pos })
+	return nil
+}
+
+func (r *resolver) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// query resolves a query below the CTEs of with, inside the scope outer.
+func (r *resolver) query(n node, with *cte, outer *scope) output {
+	left := with // what the first branch of a recursive CTE sees
+	for _, entry := range n.child("cte_map").nodes("map") {
+		with = r.cte(entry, with, outer)
+		left = with
+	}
+	switch n.text("type") {
+	case "SELECT_NODE":
+		return r.selectNode(n, with, outer)
+	case "SET_OPERATION_NODE":
+		out := r.query(n.child("left"), with, outer)
+		right := r.query(n.child("right"), with, outer)
+		if n.text("setop_type") == "UNION_BY_NAME" {
+			out = output{append(slices.Clone(out.names), right.names...), out.open || right.open}
+		}
+		r.outerModifiers(n, out, with, outer)
+		return out
+	case "RECURSIVE_CTE_NODE":
+		out := r.query(n.child("left"), left, outer)
+		self := &cte{n.text("cte_name"), rename(out, n.texts("aliases")), with}
+		r.query(n.child("right"), self, outer)
+		r.outerModifiers(n, out, with, outer)
+		return out
+	}
+	r.fail(unreadable())
+	return output{}
+}
+
+// cte resolves one entry of a WITH list and adds its name to those visible. A
+// CTE sees the earlier ones of its list and not itself; only the right branch
+// of a recursive one does.
+func (r *resolver) cte(entry node, with *cte, outer *scope) *cte {
+	name, value := entry.text("key"), entry.child("value")
+	r.ctes[fold(name)] = true
+	out := r.query(value.child("query").child("node"), with, outer)
+	return &cte{name, rename(out, value.texts("aliases")), with}
+}
+
+// outerModifiers resolves ORDER BY and LIMIT of a set operation, whose names
+// are those of its result.
+func (r *resolver) outerModifiers(n node, out output, with *cte, outer *scope) {
+	sc := &scope{outer, []*relation{{columns: out}}}
+	r.modifiers(n, nil, with, sc)
+}
+
+func (r *resolver) selectNode(n node, with *cte, outer *scope) output {
+	sc := &scope{outer: outer}
+	from := r.from(n.child("from_table"), with, sc)
+	for _, key := range []string{"select_list", "where_clause", "group_expressions", "having", "qualify"} {
+		r.expression(n[key], with, sc)
+	}
+	out, aliases := outputs(n)
+	r.modifiers(n, aliases, with, sc)
+	r.selects = append(r.selects, selection{n.child("where_clause"), from, sc, n["sample"] != nil})
+	return out
+}
+
+// modifiers resolves ORDER BY, DISTINCT ON and LIMIT. A sort key that is an
+// alias of the SELECT list is that item, and no column.
+func (r *resolver) modifiers(n node, aliases map[string]bool, with *cte, sc *scope) {
+	for _, m := range n.nodes("modifiers") {
+		for _, o := range m.nodes("orders") {
+			key := o.child("expression")
+			names := key.texts("column_names")
+			allOf := key.text("class") == "STAR" && key.flag("columns") && key.child("expr") == nil // ORDER BY ALL
+			if allOf || len(names) == 1 && aliases[fold(names[0])] {
+				continue
+			}
+			r.expression(map[string]any(key), with, sc)
+		}
+		for _, key := range []string{"distinct_on_targets", "limit", "offset"} {
+			r.expression(m[key], with, sc)
+		}
+	}
+}
+
+// outputs tells the columns of a SELECT, and which of them are aliases.
+func outputs(n node) (output, map[string]bool) {
+	var out output
+	aliases := map[string]bool{}
+	for _, item := range n.nodes("select_list") {
+		names := item.texts("column_names")
+		switch alias := item.text("alias"); {
+		case item.text("class") == "STAR", item.text("class") == "FUNCTION" && equal(item.text("function_name"), "unnest"):
+			out.open = true
+		case alias != "":
+			out.names = append(out.names, alias)
+			aliases[fold(alias)] = true
+		case len(names) > 0:
+			out.names = append(out.names, names[len(names)-1])
+		}
+	}
+	return out, aliases
+}
+
+// rename applies a column alias list to the columns of a query. Where columns
+// without a known name are among them it no longer knows which is which.
+func rename(out output, aliases []string) output {
+	if len(aliases) == 0 {
+		return out
+	}
+	return output{append(slices.Clone(aliases), out.names...), out.open}
+}
+
+func unreadable() error {
+	return errs.New(errs.Unsupported, "the statement is written in a way that cannot be followed; write its tables as super.table with an alias")
+}

@@ -1,0 +1,176 @@
+package statement
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// MaxText bounds the text of a statement, in bytes.
+const MaxText = 1 << 20
+
+// InformationSchema is the qualifier under which the metadata views stand.
+const InformationSchema = "information_schema"
+
+// Parser serialises SQL text to DuckDB's syntax tree in JSON, as the engine's
+// json_serialize_sql does.
+type Parser func(ctx context.Context, sql string) (answer string, err error)
+
+// Kind is what a statement asks for.
+type Kind int
+
+// The kinds of statements.
+const (
+	Select         Kind = iota // rows
+	Explain                    // the plan of a query
+	ExplainAnalyze             // the plan of a query, with measurements
+	ShowTables                 // the visible tables
+	Describe                   // the columns of Tables[0]
+	DescribeQuery              // the columns of a query's result
+	ShowStats                  // the statistics of Tables[0]
+)
+
+// Statement is one text that was found harmless. It does not change.
+type Statement struct {
+	Kind Kind
+	// Tables holds every reference to a table, in the order of the text, also
+	// those that nothing reads (in a common table expression without a use).
+	// Names of common table expressions are not among them.
+	Tables []*TableRef
+	// Parameters names the $name parameters, in the order of their first use.
+	Parameters []string
+	// HasLimit is set when the outermost query has its own LIMIT.
+	HasLimit bool
+	// MayRaise is set when some expression that the engine may move below a
+	// view's row filter could fail on a value, so that its failing, or the
+	// message, would tell hidden values. Such a statement needs a fence.
+	MayRaise bool
+
+	home    string // the session's own SuperTable
+	text    string // the query's text, without EXPLAIN or DESCRIBE
+	shift   int    // from an offset in text to one in what the user wrote
+	tokens  []token
+	tree    node
+	ctes    map[string]bool // every name of a common table expression, folded
+	columns []*columnRef
+	stars   []starRef
+	selects []selection
+	edits   []edit
+}
+
+// TableRef is one reference to a table.
+type TableRef struct {
+	// Super and Name are as written, without quotes; Super is empty when the
+	// name is not qualified.
+	Super, Name string
+	// InformationSchema is set for information_schema.tables and .columns.
+	InformationSchema bool
+	// Alias is the name that the text gives it, or empty.
+	Alias string
+	// At asks for an older state, or is nil.
+	At *At
+
+	pos     int
+	renamed bool   // has a column alias list
+	node    node   // its BASE_TABLE
+	display string // the alias that Splice gives when the text has none
+}
+
+// At is the AT clause of a table reference: a version or a time.
+type At struct {
+	// Version is the value of AT (VERSION => n), when Time is empty.
+	Version int64
+	// Time is the text of AT (TIMESTAMP => 'text'), as written. A text without
+	// a zone is UTC.
+	Time string
+}
+
+// Parse reads one statement. Home is the name of the session's own SuperTable,
+// which may stand in front of a column of an unqualified table.
+func Parse(ctx context.Context, p Parser, home, text string) (*Statement, error) {
+	text, err := clean(text)
+	if err != nil {
+		return nil, err
+	}
+	s := &Statement{home: home, ctes: map[string]bool{}}
+	if err := s.command(text); err != nil {
+		return nil, err
+	}
+	if s.Kind == ShowTables || s.Kind == ShowStats {
+		return s, nil
+	}
+	answer, err := p(ctx, s.text)
+	if err != nil {
+		return nil, err
+	}
+	if s.tree, err = decode(text, s.shift, answer); err != nil {
+		return nil, err
+	}
+	if err := guard(map[string]any(s.tree)); err != nil {
+		return nil, err
+	}
+	s.tokens = scan(s.text)
+	if err := s.resolve(); err != nil {
+		return nil, err
+	}
+	return s, s.finish()
+}
+
+// finish checks and derives what needs the resolved statement.
+func (s *Statement) finish() error {
+	if s.Kind == Describe && !plainTable(s.tree) {
+		return errs.New(errs.InvalidArgument, "DESCRIBE expects a table reference or a SELECT")
+	}
+	s.HasLimit = limited(s.tree)
+	s.MayRaise = mayRaise(s.tree)
+	return s.locate()
+}
+
+// clean makes the text one that DuckDB's locations fit: DuckDB takes Unicode
+// spaces outside quotes for blanks, and counts each as one byte.
+func clean(text string) (string, error) {
+	switch {
+	case len(text) > MaxText:
+		return "", errs.New(errs.InvalidArgument, "the statement is longer than %d bytes", MaxText)
+	case !utf8.ValidString(text):
+		return "", errs.New(errs.InvalidArgument, "the statement is not valid UTF-8")
+	case strings.ContainsRune(text, 0):
+		return "", errs.New(errs.InvalidArgument, "the statement holds a zero byte")
+	}
+	if !strings.ContainsFunc(text, wideSpace) {
+		return text, nil
+	}
+	return narrow(text), nil
+}
+
+// narrow replaces Unicode spaces by blanks, outside quotes.
+func narrow(text string) string {
+	var b strings.Builder
+	last := 0
+	for _, t := range scan(text) {
+		b.WriteString(blanks(text[last:t.start]))
+		if word := text[t.start:t.end]; t.kind == tokenWord {
+			b.WriteString(blanks(word))
+		} else {
+			b.WriteString(word)
+		}
+		last = t.end
+	}
+	b.WriteString(blanks(text[last:]))
+	return b.String()
+}
+
+func blanks(s string) string {
+	return strings.Map(func(r rune) rune {
+		if wideSpace(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func wideSpace(r rune) bool {
+	return r == 0xA0 || r >= 0x2000 && r <= 0x200F || r == 0x2028 || r == 0x2029 || r == 0x202F || r == 0x205F || r == 0x2060 || r == 0x3000 || r == 0xFEFF
+}
