@@ -16,6 +16,7 @@ type conn struct {
 	db       *DB
 	c        bindings.Connection
 	running  atomic.Int64 // statements in progress: 0 or 1
+	progress atomic.Int64 // progressOff, progressWanted or progressOn
 	closed   bool
 	reader   *reader      // the open result, nil when the connection is free
 	streams  []*stream    // registered and not yet freed
@@ -41,6 +42,7 @@ func (c *conn) Exec(ctx context.Context, sql string) error {
 	if err := c.free(); err != nil {
 		return err
 	}
+	c.countProgress()
 	w := c.watch(ctx)
 	defer w.stop()
 	list, err := c.extract(sql)
@@ -76,6 +78,7 @@ func (c *conn) Query(ctx context.Context, sql string, params map[string]any) (ar
 	if err := c.free(); err != nil {
 		return nil, err
 	}
+	c.countProgress()
 	w := c.watch(ctx)
 	r, err := c.query(ctx, sql, params)
 	if err != nil {
@@ -120,13 +123,32 @@ func (c *conn) Parameters(ctx context.Context, sql string) ([]string, error) {
 }
 
 // Progress tells how much of the running statement is done, 0 to 100, or -1
-// when that is unknown.
+// when that is unknown. Counting costs a little, so it begins with the first
+// statement after the first call: who wants to see progress calls once before.
 func (c *conn) Progress() float64 {
-	if c.running.Load() == 0 {
+	c.progress.CompareAndSwap(progressOff, progressWanted)
+	if c.running.Load() == 0 || c.progress.Load() != progressOn {
 		return -1
 	}
 	p := bindings.QueryProgress(c.c)
 	return progressPercent(&p)
+}
+
+// The states of a connection's counting of progress.
+const (
+	progressOff = iota
+	progressWanted
+	progressOn
+)
+
+// countProgress switches counting on if it is wanted. The engine must not
+// print its own bar.
+func (c *conn) countProgress() {
+	if c.progress.Load() == progressWanted &&
+		exec(c.c, "SET enable_progress_bar_print=false") == nil &&
+		exec(c.c, "SET enable_progress_bar=true") == nil {
+		c.progress.Store(progressOn)
+	}
 }
 
 // Close drops every temporary object and ends the connection. An open reader

@@ -50,6 +50,8 @@ type DB struct {
 	db   bindings.Database
 	name string
 	live *liveSets
+	// locked: users' SQL may come.
+	locked bool
 
 	mu     sync.Mutex
 	admin  bindings.Connection // our own housekeeping; guarded by mu
@@ -64,7 +66,7 @@ func Open(opts engine.Options) (*DB, error) {
 	if err := checkVersion(lib); err != nil {
 		return nil, err
 	}
-	db := &DB{name: "duckdb " + lib, live: newLiveSets()}
+	db := &DB{name: "duckdb " + lib, live: newLiveSets(), locked: opts.ReadDirs != nil}
 	if err := db.open(opts); err != nil {
 		db.Close()
 		return nil, err

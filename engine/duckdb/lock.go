@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
@@ -54,7 +55,14 @@ func config(opts engine.Options) [][2]string {
 
 // setup lists the statements that finish an instance, in their order: all
 // settings are global, so that every later connection has them, and the lock
-// comes last.
+// comes last. What is still open behind it:
+//
+//   - The two settings of Progress, which are a connection's own.
+//   - Writing below ReadDirs: DuckDB's list of folders knows no difference
+//     between reading and writing. Statements that write files are refused by
+//     their kind instead (permit); a table function that writes would not be
+//     (enable_logging does), so users' SQL has to be checked for those.
+//   - Spilling: SpillDir works without being in the list, and is not readable.
 func setup(opts engine.Options) []string {
 	list := []string{"SET GLOBAL TimeZone='UTC'"}
 	if opts.ReadDirs == nil {
@@ -65,10 +73,65 @@ func setup(opts engine.Options) []string {
 		dirs[i] = quote(d)
 	}
 	return append(list,
+		"SET GLOBAL allowed_configs=['enable_progress_bar', 'enable_progress_bar_print']",
 		"SET GLOBAL allowed_directories=["+strings.Join(dirs, ", ")+"]",
 		"SET GLOBAL enable_external_access=false", // refused before the line above is set
 		"SET GLOBAL lock_configuration=true",
 	)
+}
+
+// permitted are the kinds of statement that a locked instance runs. None of
+// them writes a file by itself.
+var permitted = map[bindings.StatementType]bool{
+	bindings.StatementTypeSelect:      true,
+	bindings.StatementTypeExplain:     true, // of a SELECT, see permit
+	bindings.StatementTypeVariableSet: true,
+	bindings.StatementTypeSet:         true, // the lock itself judges these
+	bindings.StatementTypeCreate:      true,
+	bindings.StatementTypeDrop:        true,
+	bindings.StatementTypeInsert:      true,
+	bindings.StatementTypeUpdate:      true,
+	bindings.StatementTypeDelete:      true,
+	bindings.StatementTypeTransaction: true,
+}
+
+// permit refuses what a locked instance must not run. The text is that of the
+// one statement, or "" when it stood among others.
+func (c *conn) permit(s *statement, sql string) error {
+	if !c.db.locked {
+		return nil
+	}
+	kind := bindings.PreparedStatementType(s.prep)
+	if !permitted[kind] {
+		return &engine.Error{Class: "permission", Message: fmt.Sprintf("the engine is locked: no statement of kind %d", kind)}
+	}
+	if kind == bindings.StatementTypeExplain && !c.explainsSelect(sql) {
+		return &engine.Error{Class: "permission", Message: "the engine is locked: EXPLAIN takes a query only"}
+	}
+	return nil
+}
+
+// explain matches what stands in front of the explained statement. Comments
+// are not understood, so that nothing can hide in one.
+var explain = regexp.MustCompile(`(?i)^\s*EXPLAIN(\s+ANALY[SZ]E\b|\s*\([\w\s,]*\)|\b)\s*`)
+
+// explainsSelect looks at the explained statement itself: EXPLAIN ANALYZE runs
+// it, and COPY would write.
+func (c *conn) explainsSelect(sql string) bool {
+	prefix := explain.FindString(sql)
+	if prefix == "" {
+		return false
+	}
+	list, err := c.extract(sql[len(prefix):])
+	if err != nil {
+		return false
+	}
+	defer list.destroy()
+	var inner bindings.PreparedStatement
+	defer bindings.DestroyPrepare(&inner)
+	return list.n == 1 &&
+		bindings.PrepareExtractedStatement(c.c, list.list, 0, &inner) == bindings.StateSuccess &&
+		bindings.PreparedStatementType(inner) == bindings.StatementTypeSelect
 }
 
 // quote makes a string literal of SQL.

@@ -15,6 +15,7 @@ import (
 type statements struct {
 	list bindings.ExtractedStatements
 	n    int
+	text string
 }
 
 func (s *statements) destroy() { bindings.DestroyExtracted(&s.list) }
@@ -23,13 +24,14 @@ func (c *conn) extract(sql string) (statements, error) {
 	if strings.IndexByte(sql, 0) >= 0 {
 		return statements{}, &engine.Error{Class: "parser", Message: "the text has a NUL byte"}
 	}
-	var s statements
+	s := statements{text: sql}
 	s.n = int(bindings.ExtractStatements(c.c, sql, &s.list))
 	if s.n == 0 {
 		defer s.destroy()
 		if msg := bindings.ExtractStatementsError(s.list); msg != "" {
 			return statements{}, parseError(msg)
 		}
+		return statements{}, nil // only comments
 	}
 	return s, nil
 }
@@ -64,6 +66,14 @@ func (c *conn) prepare(list statements, i int) (*statement, error) {
 		s.destroy()
 		return nil, err
 	}
+	text := ""
+	if list.n == 1 {
+		text = list.text
+	}
+	if err := c.permit(s, text); err != nil {
+		s.destroy()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -79,14 +89,13 @@ func (s *statement) start(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	nap := 10 * time.Microsecond
+	idle := time.Time{}
 	for {
 		switch bindings.PendingExecuteTask(pending) {
 		case bindings.PendingStateResultNotReady:
-			nap = 10 * time.Microsecond
+			idle = time.Time{}
 		case bindings.PendingStateNoTasksAvailable:
-			time.Sleep(nap)
-			nap = min(2*nap, time.Millisecond)
+			idle = rest(idle)
 		case bindings.PendingStateError:
 			return parseError(bindings.PendingError(pending))
 		default:
@@ -96,6 +105,19 @@ func (s *statement) start(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// rest waits a little for the other threads, which have all the tasks since
+// idle (zero: since now). A short statement is over before a sleep is, so it
+// begins by asking again at once.
+func rest(idle time.Time) time.Time {
+	if idle.IsZero() {
+		return time.Now()
+	}
+	if waited := time.Since(idle); waited > 50*time.Microsecond {
+		time.Sleep(min(waited/4, time.Millisecond))
+	}
+	return idle
 }
 
 // next fetches the next chunk; ok is false at the end. The caller destroys it.
