@@ -100,7 +100,7 @@ deps: ## fetch into .cache what the tests need: the DuckDB extensions
 acceptance: build ## the acceptance suite beside the checkout, if there is one; ARGS='-k name -x'
 	@if [ ! -d ../shared/acceptance ]; then echo "no ../shared/acceptance: nothing to run"; exit 0; fi; \
 	scripts/venv.sh $(CACHE)/acceptance pytest duckdb==1.5.5 pyarrow zstandard; \
-	ST_BIN=$(CURDIR)/bin/supertable $(CACHE)/acceptance/bin/python -m pytest -q -p no:cacheprovider ../shared/acceptance $(ARGS)
+	ST_BIN=$(CURDIR)/bin/supertable PYTHONDONTWRITEBYTECODE=1 $(CACHE)/acceptance/bin/python -m pytest -q -p no:cacheprovider ../shared/acceptance $(ARGS)
 
 .PHONY: clean
 clean: ## remove bin/ and .cache/
