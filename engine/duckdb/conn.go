@@ -25,11 +25,13 @@ type conn struct {
 
 var _ engine.Conn = (*conn)(nil)
 
+var errClosed = &engine.Error{Class: "invalid input", Message: "the connection is closed"}
+
 // free says whether another statement may start.
 func (c *conn) free() error {
 	switch {
 	case c.closed:
-		return &engine.Error{Class: "invalid input", Message: "the connection is closed"}
+		return errClosed
 	case c.reader != nil:
 		return &engine.Error{Class: "invalid input", Message: "the connection is busy: release its reader first"}
 	}
@@ -157,13 +159,15 @@ func (c *conn) Close() error {
 	if c.closed {
 		return nil
 	}
-	if c.reader != nil {
-		c.reader.finish()
+	if r := c.reader; r != nil {
+		r.finish()
+		r.err = errClosed
 	}
 	for _, s := range slices.Clone(c.streams) {
 		s.clear()
 	}
 	c.closed = true
 	bindings.Disconnect(&c.c)
+	c.db.disconnected()
 	return nil
 }

@@ -210,8 +210,8 @@ func TestCloseDropsTemporaryObjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close()
-	if r.Next() {
-		t.Error("rows after Close")
+	if r.Next() || r.Err() == nil {
+		t.Errorf("after Close: %v", r.Err())
 	}
 	r.Release()
 	other, err := db.Conn(ctx)
@@ -223,6 +223,25 @@ func TestCloseDropsTemporaryObjects(t *testing.T) {
 		(SELECT count(*) FROM duckdb_views() WHERE temporary AND NOT internal)`, nil)
 	if err != nil || fmt.Sprint(rows) != "[[<nil> 0 0]]" {
 		t.Errorf("got %v, %v", rows, err)
+	}
+}
+
+func TestCloseWithOpenConnections(t *testing.T) {
+	ctx := context.Background()
+	db, c := open(t, engine.Options{})
+	if err := db.Close(); err == nil {
+		t.Error("no word of the open connection")
+	}
+	if _, err := db.Conn(ctx); err == nil {
+		t.Error("a new connection after Close")
+	}
+	if err := c.Exec(ctx, "SELECT 1"); err != nil {
+		t.Errorf("the open connection: %v", err)
+	}
+	c.Close()
+	c.Close()
+	if err := db.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

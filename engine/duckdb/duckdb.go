@@ -55,7 +55,9 @@ type DB struct {
 
 	mu     sync.Mutex
 	admin  bindings.Connection // our own housekeeping; guarded by mu
-	closed bool                // guarded by mu
+	conns  int                 // open connections; guarded by mu
+	closed bool                // Close was called; guarded by mu
+	ended  bool                // the instance is gone; guarded by mu
 }
 
 var _ engine.Engine = (*DB)(nil)
@@ -112,29 +114,51 @@ func (db *DB) Conn(ctx context.Context) (engine.Conn, error) {
 	if bindings.Connect(db.db, &c.c) != bindings.StateSuccess {
 		return nil, &engine.Error{Class: "internal", Message: "the engine refused a connection"}
 	}
+	db.conns++
 	return c, nil
 }
 
-// Close ends the instance. All connections must have been closed. Closing
-// twice is fine.
+// Close ends the instance. All connections must have been closed: if not, it
+// says so, takes no new ones and ends with the last of them. Closing twice is
+// fine.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.closed {
-		return nil
-	}
 	db.closed = true
+	if db.conns > 0 {
+		return &engine.Error{Class: "invalid input", Message: fmt.Sprintf("%d connections are still open", db.conns)}
+	}
+	db.end()
+	return nil
+}
+
+// disconnected counts a connection out.
+func (db *DB) disconnected() {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.conns--
+	if db.closed && db.conns == 0 {
+		db.end()
+	}
+}
+
+// end frees the instance; mu is held. The registry of st_live goes last: the
+// instance calls into it.
+func (db *DB) end() {
+	if db.ended {
+		return
+	}
+	db.ended = true
 	bindings.Disconnect(&db.admin)
 	bindings.Close(&db.db)
 	db.live.close()
-	return nil
 }
 
 // adminExec runs one of our own statements outside any user connection.
 func (db *DB) adminExec(sql string) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.closed {
+	if db.ended {
 		return nil
 	}
 	return exec(db.admin, sql)

@@ -101,8 +101,8 @@ typedef struct {
 	bool *live;
 } st_chunk;
 
-// A row of a file that never ends in a NULL has three valid arguments; NULL
-// must neither show a row nor hide one.
+// has_null reports whether any argument is NULL. A scan never asks that, and an
+// answer would either show a dead row or hide a live one.
 static bool has_null(void *input, uint64_t n) {
 	for (uint64_t column = 0; column < 3; column++) {
 		uint64_t *validity = duckdb_vector_get_validity(duckdb_data_chunk_get_vector(input, column));

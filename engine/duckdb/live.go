@@ -119,7 +119,7 @@ func (l *liveSets) close() {
 // holds on every connection of the instance.
 func (c *conn) Live(dead [][]uint64) (uint64, func(), error) {
 	if c.closed {
-		return 0, nil, &engine.Error{Class: "invalid input", Message: "the connection is closed"}
+		return 0, nil, errClosed
 	}
 	return c.db.live.add(dead)
 }

@@ -64,10 +64,15 @@ func TestLockRefuses(t *testing.T) {
 	ctx := context.Background()
 	c, inside, outside := locked(t, engine.Options{SpillDir: t.TempDir()})
 	dir := filepath.Dir(outside)
+	link := filepath.Join(filepath.Dir(inside), "link.parquet")
+	if err := os.Symlink(outside, link); err != nil {
+		t.Fatal(err)
+	}
 	for _, sql := range []string{
 		"FROM read_parquet(" + quote(outside) + ")",
 		"FROM read_parquet(" + quote(filepath.Dir(inside)+"/../../"+filepath.Base(dir)+"/b.parquet") + ")",
 		"FROM " + quote(outside),
+		"FROM " + quote(link),
 		"FROM read_parquet(" + quote(filepath.Dir(inside)+"x/a.parquet") + ")",
 		"FROM read_text('/etc/passwd')",
 		"FROM read_blob('/etc/passwd')",
@@ -121,7 +126,7 @@ func TestLockRefuses(t *testing.T) {
 		}
 	}
 	left, err := os.ReadDir(filepath.Dir(inside))
-	if err != nil || len(left) != 1 {
+	if err != nil || len(left) != 2 {
 		t.Errorf("files in the folder: %v, %v", left, err)
 	}
 }
