@@ -1,0 +1,280 @@
+package source
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// csvColumn is a column of all CSV inputs together: types are inferred over
+// every file, so that a whole number in one and a fraction in another agree.
+type csvColumn struct {
+	name string
+	want *sqlType // given by the caller or the table; nil when inferred
+	prof profile
+	json *jsonChecker // for nested types, which CSV holds as JSON text
+}
+
+// csvFile is one scanned CSV input.
+type csvFile struct {
+	in      *input
+	delim   byte
+	columns []*csvColumn
+	rows    int64
+	ends    lineEnds
+	longest int
+	breaks  bool
+}
+
+// csvInputs scans CSV files. All of a file is looked at before the engine
+// reads it: that finds the types, and the first value that does not fit one.
+type csvInputs struct {
+	rel     *Relation
+	o       *Options
+	types   wanted
+	columns map[string]*csvColumn
+	files   []*csvFile
+}
+
+func (c *csvInputs) scan(ctx context.Context, in *input) error {
+	src, err := in.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	f := &csvFile{in: in}
+	if err := c.scanFile(f, src); err != nil {
+		return located(in, err)
+	}
+	c.files = append(c.files, f)
+	if f.ends&(f.ends-1) != 0 {
+		return c.evenEnds(ctx, f)
+	}
+	return nil
+}
+
+// located turns an error of a reader into one that names the file and line.
+func located(in *input, err error) error {
+	var ce *csvError
+	var typed *errs.Error
+	switch {
+	case errors.As(err, &typed):
+		return err
+	case errors.As(err, &ce):
+		return errs.New(errs.InvalidArgument, "%s: line %d: %s", in.name, ce.line, ce.why)
+	}
+	return fileError(in.name, err)
+}
+
+func (c *csvInputs) scanFile(f *csvFile, src io.Reader) error {
+	r := newCSVReader(src)
+	if err := c.header(f, r); err != nil {
+		return err
+	}
+	for {
+		err := r.record()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if len(r.field) != len(f.columns) {
+			if len(r.raw) == 0 { // an empty line is no row where a row has several fields
+				continue
+			}
+			return &csvError{r.line, fmt.Sprintf("%d fields, the header has %d", len(r.field), len(f.columns))}
+		}
+		f.rows++
+		for i, col := range f.columns {
+			if r.field[i].null() {
+				continue
+			}
+			if bad := col.check(r.field[i]); bad != fine {
+				return errs.New(errs.TypeConflict, "%s: line %d: column %s: %s %s", f.in.name, r.line,
+					quoteShort(col.name), quoteShort(string(r.field[i].text())), bad.explain(col.want))
+			}
+		}
+	}
+	f.ends, f.longest, f.breaks = r.ends, r.longest, r.breaks
+	return nil
+}
+
+// check judges one value, which is not NULL.
+func (c *csvColumn) check(f csvField) misfit {
+	switch {
+	case c.want == nil:
+		c.prof.add(f.b)
+		return fine
+	case c.json != nil:
+		return c.json.fits(f.text())
+	}
+	return fits(f.b, c.want)
+}
+
+// header reads the first record, which names the columns.
+func (c *csvInputs) header(f *csvFile, r *csvReader) error {
+	head, err := r.peek()
+	if err != nil {
+		return err
+	}
+	if len(head) > 1 && (head[0] == 0xff && head[1] == 0xfe || head[0] == 0xfe && head[1] == 0xff) {
+		return &csvError{1, "the text is UTF-16, not UTF-8"}
+	}
+	if strings.HasPrefix(string(head[:min(3, len(head))]), "\ufeff") {
+		r.pos += 3
+		head = head[3:]
+	}
+	if len(head) == 0 {
+		return errs.New(errs.InvalidArgument, "%s: the file is empty: a header line with the column names is needed", f.in.name)
+	}
+	if f.delim = '\t'; !f.in.tabs {
+		f.delim = findDelimiter(head[:min(len(head), 1<<16)], r.eof && len(head) <= 1<<16)
+	}
+	r.delim = f.delim
+	if err := r.record(); err != nil {
+		return err
+	}
+	var names []string
+	for _, fd := range r.field {
+		name := string(fd.text())
+		if !fd.quoted {
+			name = strings.TrimSpace(name)
+		}
+		names = append(names, name)
+	}
+	if err := checkNames(f.in.name, names); err != nil {
+		return err
+	}
+	for _, n := range names {
+		f.columns = append(f.columns, c.column(n))
+	}
+	return nil
+}
+
+func (c *csvInputs) column(name string) *csvColumn {
+	if col := c.columns[fold(name)]; col != nil {
+		return col
+	}
+	col := &csvColumn{name: name, want: c.types.of(name)}
+	if col.want != nil && nested(col.want) {
+		col.json = newJSONChecker(col.want)
+	}
+	c.columns[fold(name)] = col
+	return col
+}
+
+// nested reports whether values of t are JSON text in a CSV file.
+func nested(t *sqlType) bool { return t.is(tStruct) || t.is(tList) || t.is(tMap) || t.is(tArray) }
+
+// evenEnds copies a file whose lines end in different ways into one whose
+// lines all end alike, since the engine would lose rows of it.
+func (c *csvInputs) evenEnds(ctx context.Context, f *csvFile) error {
+	if f.ends&endCR != 0 {
+		return errs.New(errs.InvalidArgument, "%s: carriage returns stand between line feeds: write every line end alike, or quote the values", f.in.name)
+	}
+	src, err := f.in.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	out, err := c.rel.temp(c.o)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	w := bufio.NewWriterSize(out, 1<<20)
+	r := newCSVReader(src)
+	r.delim = f.delim
+	for {
+		if err = r.record(); err != nil {
+			break
+		}
+		w.Write(r.raw)
+		w.WriteByte('\n')
+	}
+	if !errors.Is(err, io.EOF) {
+		return located(f.in, err)
+	}
+	if err := w.Flush(); err != nil {
+		return errs.Wrap(errs.Unavailable, err, "%s: no room for a copy: %s", f.in.name, reason(err))
+	}
+	copied := *f.in
+	copied.path, copied.pack = out.Name(), "none"
+	f.in = &copied
+	return nil
+}
+
+// read is how the engine reads the values of the column, and the expression
+// that makes the column's type of them.
+func (c *csvColumn) read() (readAs, expr string, t *sqlType) {
+	if t = c.want; t == nil {
+		t = c.prof.typ()
+	}
+	name := ident(c.name)
+	switch {
+	case t.is(tNull):
+		return tVarchar, "NULL", t
+	case t.is(tBlob):
+		return tVarchar, "from_base64(" + name + ")", t
+	case nested(t):
+		t = c.json.root.typ()
+		return tVarchar, "CAST(CAST(" + name + " AS JSON) AS " + t.String() + ")", t
+	case t.is(tJSON):
+		return tVarchar, "CAST(" + name + " AS JSON)", t
+	}
+	return t.String(), name, t
+}
+
+// parts are the relations over the scanned files, one for all files that the
+// engine can read in one call.
+func (c *csvInputs) parts() []*part {
+	var parts []*part
+	byCall := map[string]*part{}
+	for _, f := range c.files {
+		p := &part{in: f.in, rows: f.rows}
+		var as []string
+		for _, col := range f.columns {
+			read, expr, t := col.read()
+			if t.is(tNull) && f.rows == 0 {
+				expr, t = "CAST(NULL AS VARCHAR)", plain(tVarchar)
+			}
+			as = append(as, literal(col.name)+": "+literal(read))
+			p.columns = append(p.columns, partColumn{name: col.name, typ: t, expr: expr})
+		}
+		options := f.options(as)
+		if same := byCall[options]; same != nil {
+			same.rows += f.rows
+			same.files = append(same.files, f.in)
+			continue
+		}
+		p.files, p.function, p.options = []*input{f.in}, "read_csv", options
+		byCall[options] = p
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+// options of read_csv. Nothing is left to its sniffer, which would skip
+// comment lines and guess quotes.
+func (f *csvFile) options(columns []string) string {
+	const small = 2 << 20
+	line, buffer := small, 32<<20
+	if f.longest*2 > line {
+		line = f.longest*2 + 1024
+		buffer = max(buffer, line*2)
+	}
+	opts := "columns={" + strings.Join(columns, ", ") + "}, auto_detect=false, header=true, delim=" + literal(string(rune(f.delim))) +
+		`, quote='"', escape='"', nullstr='', allow_quoted_nulls=false, null_padding=false, ignore_errors=false, strict_mode=true, comment=''` +
+		", compression=" + literal(f.in.pack) + ", max_line_size=" + strconv.Itoa(line) + ", buffer_size=" + strconv.Itoa(buffer)
+	if f.breaks { // a thread cannot know whether it starts inside a quoted value
+		opts += ", parallel=false"
+	}
+	return opts
+}

@@ -1,0 +1,138 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// Explain turns an error of a statement that read the relation into a typed
+// one that names the input, and where in it the trouble lies. An error that
+// does not come from reading the inputs is returned as it is.
+func (r *Relation) Explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	var typed *errs.Error
+	if errors.As(err, &typed) {
+		return typed
+	}
+	for _, s := range r.streams {
+		if s.err != nil {
+			return s.err
+		}
+	}
+	var ee *engine.Error
+	if !errors.As(err, &ee) {
+		return err
+	}
+	in := r.blamed(ee.Message)
+	if in == nil {
+		return err
+	}
+	return readError(in.name, ee)
+}
+
+// blamed finds the input that a message speaks of.
+func (r *Relation) blamed(message string) *input {
+	var only *input
+	files := 0
+	for _, p := range r.parts {
+		for _, f := range p.files {
+			if strings.Contains(message, f.path) {
+				return f
+			}
+			only = f
+			files++
+		}
+	}
+	if files > 0 && (strings.Contains(message, "CSV Error") || strings.Contains(message, "JSON")) {
+		if files == 1 {
+			return only
+		}
+		return &input{name: "one of the inputs"}
+	}
+	return nil
+}
+
+var (
+	csvLine    = regexp.MustCompile(`CSV Error on Line: (\d+)`)
+	csvConvert = regexp.MustCompile(`Error when converting column "((?:[^"]|"")*)"\. Could not convert string "((?:.|\n)*?)" to '([^']*)'`)
+	jsonPlace  = regexp.MustCompile(`in (?:file "[^"]*", )?(?:at byte \d+ )?in (line|record/value) (\d+)`)
+	pathLike   = regexp.MustCompile(`(?:[A-Za-z]:)?[/\\][^\s"',;:]*[/\\][^\s"',;:]*`)
+)
+
+// readError makes one line of what the engine says about a file.
+func readError(name string, e *engine.Error) error {
+	message := e.Message
+	switch {
+	case e.Class == "interrupt":
+		return errs.Wrap(errs.Cancelled, e, "%s: cancelled", name)
+	case e.Class == "out of memory":
+		return errs.Wrap(errs.Unavailable, e, "%s: reading it needs more memory than is allowed", name)
+	case strings.Contains(message, "No files found"), strings.Contains(message, "Cannot open file"):
+		return errs.Wrap(errs.NotFound, e, "%s: no such file", name)
+	case strings.Contains(message, "encrypt"):
+		return errs.Wrap(errs.Unsupported, e, "%s: encrypted files cannot be read", name)
+	}
+	where := name
+	if m := csvLine.FindStringSubmatch(message); m != nil {
+		where += ": line " + m[1]
+	} else if m := jsonPlace.FindStringSubmatch(message); m != nil {
+		where += ": about " + strings.TrimSuffix(m[1], "/value") + " " + m[2]
+	}
+	if m := csvConvert.FindStringSubmatch(message); m != nil {
+		return errs.Wrap(errs.TypeConflict, e, "%s: column %s: %s is not %s", where, quoteShort(m[1]), quoteShort(m[2]), m[3])
+	}
+	kind := errs.InvalidArgument
+	if e.Class == "conversion" {
+		kind = errs.TypeConflict
+	}
+	return errs.Wrap(kind, e, "%s: %s", where, plainReason(message))
+}
+
+// plainReason is the part of a message of the engine that says what is wrong,
+// without paths and advice.
+func plainReason(message string) string {
+	best := ""
+	for line := range strings.SplitSeq(message, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "CSV Error") || strings.HasPrefix(line, "Original Line") {
+			continue
+		}
+		best = line
+		break
+	}
+	if i := strings.Index(best, jsonPlace.FindString(best)); i >= 0 {
+		if place := jsonPlace.FindString(best); place != "" {
+			best = strings.TrimLeft(best[i+len(place):], ": ")
+		}
+	}
+	best = pathLike.ReplaceAllStringFunc(best, func(p string) string {
+		return p[strings.LastIndexAny(p, `/\`)+1:]
+	})
+	if best == "" {
+		return "cannot be read"
+	}
+	return oneLine(best, 160)
+}
+
+// engineError types an error of a statement of our own about one input.
+func engineError(ctx context.Context, name string, err error) error {
+	if typed := errs.FromContext(ctx, name); typed != nil {
+		return typed
+	}
+	var typed *errs.Error
+	if errors.As(err, &typed) {
+		return typed
+	}
+	var ee *engine.Error
+	if errors.As(err, &ee) {
+		return readError(name, ee)
+	}
+	return errs.Wrap(errs.Internal, err, "%s: cannot be read", name)
+}
