@@ -3,6 +3,7 @@ package duckdb
 import (
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -17,6 +18,7 @@ type conn struct {
 	c        bindings.Connection
 	running  atomic.Int64 // statements in progress: 0 or 1
 	progress atomic.Int64 // progressOff, progressWanted or progressOn
+	life     sync.Mutex   // held while Progress looks and while Close disconnects
 	closed   bool
 	reader   *reader      // the open result, nil when the connection is free
 	streams  []*stream    // registered and not yet freed
@@ -127,9 +129,15 @@ func (c *conn) Parameters(ctx context.Context, sql string) ([]string, error) {
 // Progress tells how much of the running statement is done, 0 to 100, or -1
 // when that is unknown. Counting costs a little, so it begins with the first
 // statement after the first call: who wants to see progress calls once before.
+// It is safe at any time, from any goroutine.
 func (c *conn) Progress() float64 {
 	c.progress.CompareAndSwap(progressOff, progressWanted)
 	if c.running.Load() == 0 || c.progress.Load() != progressOn {
+		return -1
+	}
+	c.life.Lock()
+	defer c.life.Unlock()
+	if c.c.Ptr == nil {
 		return -1
 	}
 	p := bindings.QueryProgress(c.c)
@@ -167,7 +175,9 @@ func (c *conn) Close() error {
 		s.clear()
 	}
 	c.closed = true
+	c.life.Lock()
 	bindings.Disconnect(&c.c)
+	c.life.Unlock()
 	c.db.disconnected()
 	return nil
 }
