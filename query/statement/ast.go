@@ -89,8 +89,8 @@ func parserError(text string, shift int, root node) error {
 	if strings.HasPrefix(message, "Only SELECT statements") {
 		return notSelect(text)
 	}
-	if message == "" || root.text("error_type") != "parser" {
-		return errs.New(errs.InvalidArgument, "the statement uses syntax that is not supported: %s", message)
+	if message == "" || root.text("error_type") != "parser" || strings.Contains(message, "NOT IMPLEMENTED") {
+		return errs.New(errs.InvalidArgument, "the statement uses syntax that is not supported")
 	}
 	at, err := strconv.Atoi(root.text("position"))
 	at += shift

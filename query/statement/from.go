@@ -1,7 +1,6 @@
 package statement
 
 import (
-	"math"
 	"slices"
 	"strconv"
 
@@ -117,16 +116,17 @@ func readAt(n node) (*At, error) {
 	if n == nil {
 		return nil, nil
 	}
-	lit, ok := literal(n.child("expr"))
+	lit, null, ok := values(nil).literal(n.child("expr"))
+	ok = ok && !null
 	switch n.text("unit") {
 	case "VERSION":
 		v, err := strconv.ParseInt(lit.Text, 10, 64)
-		if !ok || err != nil || lit.Param != "" || v < 0 || v == math.MaxInt64 {
+		if !ok || !integerTypes[lit.Type] || err != nil || v < 0 {
 			return nil, errs.New(errs.InvalidArgument, "AT (VERSION => …) expects a snapshot number")
 		}
 		return &At{Version: v}, nil
 	case "TIMESTAMP":
-		if !ok || lit.Param != "" || lit.Text == "" || !timeTypes[lit.Type] {
+		if !ok || lit.Text == "" || !timeTypes[lit.Type] {
 			return nil, errs.New(errs.InvalidArgument, "AT (TIMESTAMP => …) expects a constant time")
 		}
 		return &At{Time: lit.Text}, nil
@@ -187,7 +187,7 @@ func (r *resolver) column(names []string, pos int, sc *scope) {
 	if len(names) == 0 || slices.Contains(r.lambdas, fold(names[0])) {
 		return
 	}
-	r.columns = append(r.columns, &columnRef{names: names, pos: pos, scope: sc})
+	r.refs = append(r.refs, &columnRef{names: names, pos: pos, scope: sc})
 }
 
 func (r *resolver) star(n node, sc *scope) {
@@ -256,4 +256,3 @@ func sortedKeys(n node) []string {
 	slices.Sort(keys)
 	return keys
 }
-

@@ -2,8 +2,12 @@ package statement
 
 import (
 	"encoding/json"
+	"math"
 	"math/big"
+	"strconv"
 	"strings"
+
+	"github.com/supertable-go/supertable/engine"
 )
 
 // Literal is a constant of a predicate, exact as the text has it.
@@ -17,14 +21,11 @@ import (
 type Literal struct {
 	// Type is DuckDB's name: BOOLEAN, TINYINT … HUGEINT, UTINYINT … UHUGEINT,
 	// DECIMAL, DOUBLE, VARCHAR, DATE, TIME, TIMESTAMP (also _S, _MS, _NS),
-	// TIMESTAMP WITH TIME ZONE, UUID; empty for a parameter without a cast.
+	// TIMESTAMP WITH TIME ZONE, UUID.
 	Type string
 	// Text is the value: digits for numbers, with a point for DECIMAL; true or
 	// false; the text within the quotes for the other types, unchecked.
 	Text string
-	// Param names the $name parameter that gives the value, in place of Text.
-	// The value may be null.
-	Param string
 }
 
 // textTypes are the types to which a constant text may be cast and still be
@@ -35,58 +36,86 @@ var textTypes = map[string]bool{"BOOLEAN": true, "VARCHAR": true, "DATE": true, 
 var integerTypes = map[string]bool{"TINYINT": true, "SMALLINT": true, "INTEGER": true, "BIGINT": true, "HUGEINT": true,
 	"UTINYINT": true, "USMALLINT": true, "UINTEGER": true, "UBIGINT": true, "UHUGEINT": true}
 
-// literal reads a constant that is not null.
-func literal(n node) (Literal, bool) {
+// values are the parameters of a statement, by name.
+type values map[string]any
+
+// literal reads a constant; null is set when it is known to be null. Not ok is
+// an expression that is no constant, or one that is not understood.
+func (p values) literal(n node) (lit Literal, null, ok bool) {
 	switch n.text("class") {
 	case "CONSTANT":
-		return constant(n.child("value"))
+		if n.child("value").flag("is_null") {
+			return Literal{}, true, true
+		}
+		lit, ok = constant(n.child("value"))
+		return lit, false, ok
 	case "PARAMETER":
-		return Literal{Param: n.text("identifier")}, true
+		return p.parameter(n.text("identifier"))
 	case "CAST":
-		lit, ok := literal(n.child("child"))
-		to := n.child("cast_type").text("id")
-		if !ok || n.flag("try_cast") || n.child("cast_type")["type_info"] != nil {
-			return Literal{}, false
+		if n.flag("try_cast") || n.child("cast_type")["type_info"] != nil {
+			return Literal{}, false, false
 		}
-		switch {
-		case lit.Type == "VARCHAR" && textTypes[to], lit.Param != "" && lit.Type == "" && textTypes[to]:
-			if to == "BOOLEAN" {
-				return boolean(lit)
-			}
-		case integerTypes[lit.Type] && integerTypes[to]: // an error, or the same number
-		default:
-			return Literal{}, false
+		lit, null, ok = p.literal(n.child("child"))
+		if !ok || null {
+			return lit, null, ok
 		}
-		lit.Type = to
+		lit, ok = cast(lit, n.child("cast_type").text("id"))
+		return lit, false, ok
+	}
+	return Literal{}, false, false
+}
+
+// cast converts a constant where the result is known without the engine.
+func cast(lit Literal, to string) (Literal, bool) {
+	switch {
+	case lit.Type == to:
 		return lit, true
+	case lit.Type == "VARCHAR" && to == "BOOLEAN":
+		return boolean(lit)
+	case lit.Type == "VARCHAR" && textTypes[to], integerTypes[lit.Type] && integerTypes[to]: // an error, or the same value
+		return Literal{to, lit.Text}, true
 	}
 	return Literal{}, false
 }
 
+// parameter gives the literal that the engine makes of a parameter's value.
+func (p values) parameter(name string) (lit Literal, null, ok bool) {
+	v, given := p[name]
+	switch v := v.(type) {
+	case nil:
+		return Literal{}, true, given
+	case bool:
+		return Literal{"BOOLEAN", strconv.FormatBool(v)}, false, true
+	case int64:
+		return Literal{"BIGINT", strconv.FormatInt(v, 10)}, false, true
+	case float64:
+		return Literal{"DOUBLE", strconv.FormatFloat(v, 'g', -1, 64)}, false, !math.IsNaN(v) && !math.IsInf(v, 0)
+	case string:
+		return Literal{"VARCHAR", v}, false, true
+	case engine.Decimal:
+		return Literal{"DECIMAL", string(v)}, false, true
+	}
+	return Literal{}, false, false
+}
+
 // boolean reads 't'::BOOLEAN, as DuckDB writes true.
 func boolean(lit Literal) (Literal, bool) {
-	switch {
-	case lit.Param == "" && lit.Text == "t":
-		return Literal{Type: "BOOLEAN", Text: "true"}, true
-	case lit.Param == "" && lit.Text == "f":
-		return Literal{Type: "BOOLEAN", Text: "false"}, true
+	switch lit.Text {
+	case "t":
+		return Literal{"BOOLEAN", "true"}, true
+	case "f":
+		return Literal{"BOOLEAN", "false"}, true
 	}
 	return Literal{}, false
 }
 
 func constant(value node) (Literal, bool) {
 	typ := value.child("type").text("id")
-	if value.flag("is_null") {
-		return Literal{}, false
-	}
 	switch v := value["value"].(type) {
 	case string:
-		return Literal{Type: typ, Text: v}, typ == "VARCHAR"
+		return Literal{typ, v}, typ == "VARCHAR"
 	case bool:
-		if v {
-			return Literal{Type: typ, Text: "true"}, typ == "BOOLEAN"
-		}
-		return Literal{Type: typ, Text: "false"}, typ == "BOOLEAN"
+		return Literal{typ, strconv.FormatBool(v)}, typ == "BOOLEAN"
 	case json.Number:
 		return number(typ, v.String(), value)
 	case map[string]any:
@@ -102,13 +131,13 @@ func constant(value node) (Literal, bool) {
 func number(typ, text string, value node) (Literal, bool) {
 	switch {
 	case integerTypes[typ] || typ == "DOUBLE":
-		return Literal{Type: typ, Text: text}, true
+		return Literal{typ, text}, true
 	case typ == "DECIMAL":
 		scale, ok := new(big.Int).SetString(value.child("type").child("type_info").digits("scale"), 10)
 		if !ok || scale.Sign() < 0 || scale.Cmp(big.NewInt(38)) > 0 {
 			return Literal{}, false
 		}
-		return Literal{Type: typ, Text: point(text, int(scale.Int64()))}, true
+		return Literal{typ, point(text, int(scale.Int64()))}, true
 	}
 	return Literal{}, false
 }

@@ -1,2 +1,3 @@
 package statement
+
 func mayRaise(n node) bool { return true }

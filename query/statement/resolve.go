@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/supertable-go/supertable/internal/errs"
@@ -156,6 +157,7 @@ func (r *resolver) selectNode(n node, with *cte, outer *scope) output {
 		r.expression(n[key], with, sc)
 	}
 	out, aliases := outputs(n)
+	maps.Copy(r.aliases, aliases)
 	r.modifiers(n, aliases, with, sc)
 	r.selects = append(r.selects, selection{n.child("where_clause"), from, sc, n["sample"] != nil})
 	return out

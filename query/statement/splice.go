@@ -30,7 +30,7 @@ func (s *Statement) locate() error {
 			return misplaced(t, s.tokens, i, ok)
 		}
 	}
-	for _, c := range s.columns {
+	for _, c := range s.refs {
 		if err := s.locateColumn(c, at); err != nil {
 			return err
 		}

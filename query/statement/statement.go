@@ -54,7 +54,8 @@ type Statement struct {
 	tokens  []token
 	tree    node
 	ctes    map[string]bool // every name of a common table expression, folded
-	columns []*columnRef
+	aliases map[string]bool // every alias of a SELECT list, folded
+	refs    []*columnRef
 	stars   []starRef
 	selects []selection
 	edits   []edit
@@ -94,7 +95,7 @@ func Parse(ctx context.Context, p Parser, home, text string) (*Statement, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Statement{home: home, ctes: map[string]bool{}}
+	s := &Statement{home: home, ctes: map[string]bool{}, aliases: map[string]bool{}}
 	if err := s.command(text); err != nil {
 		return nil, err
 	}

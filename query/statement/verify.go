@@ -31,7 +31,7 @@ func (s *Statement) Verify(ctx context.Context, p Parser, spliced string, view f
 	for t, name := range names {
 		v.names[t.pos], v.tables[t.pos] = name, t
 	}
-	for _, c := range s.columns {
+	for _, c := range s.refs {
 		if c.reduced != "" {
 			v.columns[c.pos] = c
 		}
