@@ -2,46 +2,290 @@ package supertable
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/rbac"
+	"github.com/supertable-go/supertable/storage"
 )
 
 // Lake is an open home: the folder that holds organizations and their
 // SuperTables. It is safe for concurrent use; several processes may have the
 // same home open.
-type Lake struct{}
+type Lake struct {
+	home string
+	opts Options
+
+	mu   sync.Mutex
+	open map[string]*SuperTable // by folder; guarded by mu
+}
 
 // Open opens the home folder. Nothing is created, and nothing is read, until
 // a SuperTable is asked for.
-func Open(ctx context.Context, home string, o *Options) (*Lake, error) {
-	return nil, errs.New(errs.Unsupported, "not yet")
+func Open(_ context.Context, home string, o *Options) (*Lake, error) {
+	if home == "" {
+		return nil, errs.New(errs.InvalidArgument, "the home folder has no name")
+	}
+	abs, err := filepath.Abs(home)
+	if err != nil {
+		return nil, errs.Wrap(errs.InvalidArgument, err, "the home folder cannot be found")
+	}
+	l := &Lake{home: abs, open: map[string]*SuperTable{}}
+	if o != nil {
+		l.opts = *o
+	}
+	if l.opts.Now == nil {
+		l.opts.Now = time.Now //nolint:forbidigo // the one default clock
+	}
+	if l.opts.Logger == nil {
+		l.opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if l.opts.LeaseTTL <= 0 {
+		l.opts.LeaseTTL = time.Minute
+	}
+	if l.opts.MemoryBytes <= 0 {
+		l.opts.MemoryBytes = defaultMemory()
+	}
+	return l, nil
+}
+
+// defaultMemory is 2 GiB, or half of the machine's memory when that is less.
+func defaultMemory() int64 {
+	const most = 2 << 30
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return most
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) >= 2 && f[0] == "MemTotal:" {
+			var kb int64
+			for _, c := range f[1] {
+				kb = kb*10 + int64(c-'0')
+			}
+			return min(most, max(256<<20, kb<<10/2))
+		}
+	}
+	return most
 }
 
 // Close ends background work and releases the engines. Sessions of the lake
 // must no longer be in use.
-func (l *Lake) Close() error { return nil }
+func (l *Lake) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []error
+	for _, s := range l.open {
+		all = append(all, s.close())
+	}
+	l.open = map[string]*SuperTable{}
+	return errors.Join(all...)
+}
 
 // Create makes the SuperTable org/name when it is not there (created tells),
 // adopts a foreign DuckLake catalog that lies in its place, and opens it.
 func (l *Lake) Create(ctx context.Context, org, name string, o *CreateOptions) (st *SuperTable, created bool, err error) {
-	return nil, false, errs.New(errs.Unsupported, "not yet")
+	folder, name, err := l.locate(org, name)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := l.finishDrop(ctx, folder); err != nil {
+		return nil, false, err
+	}
+	l.mu.Lock()
+	st = l.open[folder.Root()]
+	l.mu.Unlock()
+	if st == nil || st.catalog.Foreign() || !folder.Exists() {
+		c, made, err := catalog.Create(ctx, folder, l.catalogOptions())
+		if err != nil {
+			return nil, false, err
+		}
+		st, created = l.keep(ctx, folder, org, name, c), made
+	}
+	if o != nil && o.ReadOnly != nil {
+		if err := st.catalog.SetReadOnly(ctx, *o.ReadOnly); err != nil {
+			return nil, created, err
+		}
+	}
+	return st, created, nil
+}
+
+func (l *Lake) catalogOptions() catalog.Options {
+	return catalog.Options{Now: l.opts.Now, Logger: l.opts.Logger, LeaseTTL: l.opts.LeaseTTL, CreatedBy: "supertable"}
+}
+
+// locate finds the folder of a SuperTable; names are unique without regard to
+// case, so another spelling finds the one that is there.
+func (l *Lake) locate(org, name string) (storage.Folder, string, error) {
+	if err := catalog.CheckSpaceName("organization", org); err != nil {
+		return storage.Folder{}, "", err
+	}
+	if err := catalog.CheckSpaceName("SuperTable", name); err != nil {
+		return storage.Folder{}, "", err
+	}
+	org = spelling(l.home, org)
+	name = spelling(filepath.Join(l.home, org), name)
+	return storage.At(filepath.Join(l.home, org, name)), name, nil
+}
+
+// spelling gives the name of the entry of dir that equals name but for case.
+func spelling(dir, name string) string {
+	if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+		return name
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return name
+	}
+	for _, e := range entries {
+		if strings.EqualFold(e.Name(), name) {
+			return e.Name()
+		}
+	}
+	return name
 }
 
 // SuperTable opens org/name. It creates nothing: a missing one is NotFound.
 func (l *Lake) SuperTable(ctx context.Context, org, name string) (*SuperTable, error) {
-	return nil, errs.New(errs.Unsupported, "not yet")
+	folder, name, err := l.locate(org, name)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	st := l.open[folder.Root()]
+	l.mu.Unlock()
+	if st != nil && folder.Exists() {
+		return st, nil
+	}
+	c, err := catalog.Open(ctx, folder, l.catalogOptions())
+	if errs.KindOf(err) == errs.NotFound {
+		return nil, errs.New(errs.NotFound, "SuperTable not found: %s/%s", org, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	dropped := false
+	if err := c.Read(ctx, func(v *catalog.View) (err error) { dropped, err = v.Dropped(ctx); return err }); err != nil || dropped {
+		_ = c.Close()
+		if err == nil {
+			err = errs.New(errs.NotFound, "SuperTable not found: %s/%s", org, name)
+		}
+		return nil, err
+	}
+	return l.keep(ctx, folder, org, name, c), nil
+}
+
+// keep remembers an open SuperTable; when two callers opened it at once, the
+// first one stays.
+func (l *Lake) keep(ctx context.Context, folder storage.Folder, org, name string, c *catalog.Catalog) *SuperTable {
+	st := newSuperTable(l, folder, org, name, c)
+	l.mu.Lock()
+	old := l.open[folder.Root()]
+	if old != nil && !old.catalog.Foreign() && folder.Exists() {
+		l.mu.Unlock()
+		_ = c.Close()
+		return old
+	}
+	l.open[folder.Root()] = st
+	l.mu.Unlock()
+	if old != nil {
+		_ = old.close()
+	}
+	if err := c.Sweep(ctx); err != nil { // what dead writers left can wait for the next opener
+		l.opts.Logger.Warn("unfinished files not swept", "error", err.Error())
+	}
+	return st
+}
+
+func (l *Lake) forget(st *SuperTable) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[st.folder.Root()] == st {
+		delete(l.open, st.folder.Root())
+	}
 }
 
 // SuperTables lists the names of an organization's SuperTables, sorted.
-func (l *Lake) SuperTables(ctx context.Context, org string) ([]string, error) {
-	return nil, errs.New(errs.Unsupported, "not yet")
+func (l *Lake) SuperTables(_ context.Context, org string) ([]string, error) {
+	if err := catalog.CheckSpaceName("organization", org); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(filepath.Join(l.home, spelling(l.home, org)))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errs.Wrap(errs.Unavailable, err, "list the SuperTables")
+	}
+	out := []string{}
+	for _, e := range entries {
+		if storage.At(filepath.Join(l.home, spelling(l.home, org), e.Name())).Exists() && !strings.HasPrefix(e.Name(), ".") {
+			out = append(out, e.Name())
+		}
+	}
+	slices.Sort(out)
+	return out, nil
 }
 
-// SuperTable is one open SuperTable.
-type SuperTable struct{}
+// finishDrop removes what a drop that was killed half-way left.
+func (l *Lake) finishDrop(ctx context.Context, folder storage.Folder) error {
+	orgDir := filepath.Dir(folder.Root())
+	entries, err := os.ReadDir(orgDir)
+	if err != nil {
+		return nil //nolint:nilerr // no organization yet: nothing to finish
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), droppedPrefix) {
+			_ = os.RemoveAll(filepath.Join(orgDir, e.Name()))
+		}
+	}
+	if !folder.Exists() {
+		return nil
+	}
+	c, err := catalog.Open(ctx, folder, l.catalogOptions())
+	if err != nil {
+		return nil //nolint:nilerr // not whole yet, foreign or older: Create looks at it itself
+	}
+	dropped := false
+	err = c.Read(ctx, func(v *catalog.View) (err error) { dropped, err = v.Dropped(ctx); return err })
+	_ = c.Close()
+	if err != nil || !dropped {
+		return err
+	}
+	return removeFolder(folder)
+}
+
+const droppedPrefix = ".dropped-"
+
+// removeFolder takes the folder out of the way in one step, then deletes it.
+func removeFolder(folder storage.Folder) error {
+	gone := filepath.Join(filepath.Dir(folder.Root()), droppedPrefix+uuid.NewString())
+	if err := os.Rename(folder.Root(), gone); err != nil {
+		return errs.Wrap(errs.Unavailable, err, "remove the SuperTable's folder")
+	}
+	if err := storage.SyncDir(filepath.Dir(gone)); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(gone); err != nil {
+		return errs.Wrap(errs.Unavailable, err, "remove the SuperTable's files; the SuperTable itself is gone")
+	}
+	return nil
+}
 
 // Session is the SuperTable as the principal sees it; principal is a user's
 // name or hash. An unknown one is Denied.
-func (s *SuperTable) Session(ctx context.Context, principal string) (*Session, error) {
-	return nil, errs.New(errs.Unsupported, "not yet")
+func (s *SuperTable) Session(_ context.Context, principal string) (*Session, error) {
+	policy := rbac.Policy{}
+	p, err := policy.Principal(principal)
+	if err != nil {
+		return nil, err
+	}
+	return &Session{st: s, principal: p, grant: policy.Grant(p)}, nil
 }

@@ -3,6 +3,7 @@ package catalog
 import (
 	"container/list"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
@@ -146,6 +147,27 @@ func CheckSize(path string, size int64) error {
 		return errs.Wrap(errs.Corrupt, err, "the file %s cannot be read", filepath.Base(path))
 	case size > 0 && st.Size() != size:
 		return errs.New(errs.Corrupt, "the file %s has %d bytes, the catalog says %d", filepath.Base(path), st.Size(), size)
+	}
+	return nil
+}
+
+// CheckFile compares a Parquet file's size and footer length with the
+// catalog's; a difference is Corrupt. footer 0 is unknown.
+func CheckFile(path string, size, footer int64) error {
+	if err := CheckSize(path, size); err != nil || footer == 0 {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return errs.Wrap(errs.Corrupt, err, "the file %s cannot be read", filepath.Base(path))
+	}
+	defer func() { _ = f.Close() }()
+	var tail [8]byte
+	if _, err := f.ReadAt(tail[:], size-8); err != nil {
+		return errs.Wrap(errs.Corrupt, err, "the file %s cannot be read", filepath.Base(path))
+	}
+	if string(tail[4:]) != "PAR1" || int64(binary.LittleEndian.Uint32(tail[:4])) != footer {
+		return errs.New(errs.Corrupt, "the file %s is not what was written", filepath.Base(path))
 	}
 	return nil
 }

@@ -224,3 +224,9 @@ func (v *View) names(ctx context.Context, rel string) (bool, error) {
  + (SELECT count(*) FROM ducklake_files_scheduled_for_deletion WHERE path = ?1 OR path LIKE '%/' || ?1)`, base).Scan(&n)
 	return n > 0, sqlError(ctx, err, "look up a file")
 }
+
+// Names reports whether the catalog names a data or delete file of that path.
+func (c *Catalog) Names(ctx context.Context, rel string) (named bool, err error) {
+	err = c.Read(ctx, func(v *View) error { named, err = v.names(ctx, rel); return err })
+	return named, err
+}

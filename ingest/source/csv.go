@@ -30,6 +30,7 @@ type csvFile struct {
 	ends    lineEnds
 	longest int
 	breaks  bool
+	uneven  bool // blanks stand around quotes
 }
 
 // csvInputs scans CSV files. All of a file is looked at before the engine
@@ -53,8 +54,8 @@ func (c *csvInputs) scan(ctx context.Context, in *input) error {
 		return located(in, err)
 	}
 	c.files = append(c.files, f)
-	if f.ends&(f.ends-1) != 0 {
-		return c.evenEnds(ctx, f)
+	if f.uneven || f.ends&(f.ends-1) != 0 {
+		return c.even(ctx, f)
 	}
 	return nil
 }
@@ -102,7 +103,7 @@ func (c *csvInputs) scanFile(f *csvFile, src io.Reader) error {
 			}
 		}
 	}
-	f.ends, f.longest, f.breaks = r.ends, r.longest, r.breaks
+	f.ends, f.longest, f.breaks, f.uneven = r.ends, r.longest, r.breaks, r.blanks
 	return nil
 }
 
@@ -115,7 +116,7 @@ func (c *csvColumn) check(f csvField) misfit {
 	case c.json != nil:
 		return c.json.fits(f.text())
 	}
-	return fits(f.b, c.want)
+	return fits(f.text(), c.want)
 }
 
 // header reads the first record, which names the columns.
@@ -173,10 +174,10 @@ func (c *csvInputs) column(name string) *csvColumn {
 // nested reports whether values of t are JSON text in a CSV file.
 func nested(t *sqlType) bool { return t.is(tStruct) || t.is(tList) || t.is(tMap) || t.is(tArray) }
 
-// evenEnds copies a file whose lines end in different ways into one whose
-// lines all end alike, since the engine would lose rows of it.
-func (c *csvInputs) evenEnds(ctx context.Context, f *csvFile) error {
-	if f.ends&endCR != 0 {
+// even copies a file whose lines end in different ways, or that has blanks
+// around quotes, into one without: the engine would refuse it or lose rows.
+func (c *csvInputs) even(ctx context.Context, f *csvFile) error {
+	if f.ends&endCR != 0 && f.ends != endCR {
 		return errs.New(errs.InvalidArgument, "%s: carriage returns stand between line feeds: write every line end alike, or quote the values", f.in.name)
 	}
 	src, err := f.in.open(ctx)
@@ -196,8 +197,7 @@ func (c *csvInputs) evenEnds(ctx context.Context, f *csvFile) error {
 		if err = r.record(); err != nil {
 			break
 		}
-		w.Write(r.raw)
-		w.WriteByte('\n')
+		writeCSV(w, r)
 	}
 	if !errors.Is(err, io.EOF) {
 		return located(f.in, err)
@@ -209,6 +209,23 @@ func (c *csvInputs) evenEnds(ctx context.Context, f *csvFile) error {
 	copied.path, copied.pack = out.Name(), "none"
 	f.in = &copied
 	return nil
+}
+
+// writeCSV writes the current record of r.
+func writeCSV(w *bufio.Writer, r *csvReader) {
+	for i, f := range r.field {
+		if i > 0 {
+			w.WriteByte(r.delim)
+		}
+		if f.quoted {
+			w.WriteByte('"')
+			w.Write(f.b)
+			w.WriteByte('"')
+			continue
+		}
+		w.Write(f.b)
+	}
+	w.WriteByte('\n')
 }
 
 // read is how the engine reads the values of the column, and the expression

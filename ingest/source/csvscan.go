@@ -33,6 +33,7 @@ type csvReader struct {
 	next    int        // where the next one begins
 	ends    lineEnds
 	breaks  bool // some field holds a line break
+	blanks  bool // blanks stand around some quotes
 	longest int  // bytes of the longest record
 }
 
@@ -182,6 +183,7 @@ func (r *csvReader) parseField(b []byte, i int) (csvField, int, error) {
 			return csvField{}, 0, errMore
 		}
 		if j < len(b) && b[j] == '"' {
+			r.blanks = r.blanks || j > i
 			return r.parseQuoted(b, j+1)
 		}
 	}
@@ -217,6 +219,7 @@ func (r *csvReader) parseQuoted(b []byte, i int) (csvField, int, error) {
 	k++
 	for k < len(b) && b[k] == ' ' {
 		k++
+		r.blanks = true
 	}
 	if k < len(b) && b[k] != r.delim && b[k] != '\n' && b[k] != '\r' {
 		return f, 0, &csvError{r.line, "text stands behind a closing quote (a quote inside a value is written twice)"}

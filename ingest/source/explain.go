@@ -30,7 +30,7 @@ func (r *Relation) Explain(err error) error {
 	if !errors.As(err, &ee) {
 		return err
 	}
-	in := r.blamed(ee.Message)
+	in := r.blamed(ee)
 	if in == nil {
 		return err
 	}
@@ -38,28 +38,29 @@ func (r *Relation) Explain(err error) error {
 }
 
 // blamed finds the input that a message speaks of.
-func (r *Relation) blamed(message string) *input {
+func (r *Relation) blamed(e *engine.Error) *input {
 	var only *input
 	files := 0
 	for _, p := range r.parts {
 		for _, f := range p.files {
-			if strings.Contains(message, f.path) {
+			if strings.Contains(e.Message, f.path) {
 				return f
 			}
 			only = f
 			files++
 		}
 	}
-	if files > 0 && (strings.Contains(message, "CSV Error") || strings.Contains(message, "JSON")) {
-		if files == 1 {
-			return only
-		}
-		return &input{name: "one of the inputs"}
+	switch {
+	case files == 0 || e.Class != "other" && !reading.MatchString(e.Message):
+		return nil
+	case files == 1:
+		return only
 	}
-	return nil
+	return &input{name: "one of the inputs"}
 }
 
 var (
+	reading    = regexp.MustCompile(`(?i)csv|json|parquet|thrift|snappy|zstd|gzip|decompress|data page|out of buffer`)
 	csvLine    = regexp.MustCompile(`CSV Error on Line: (\d+)`)
 	csvConvert = regexp.MustCompile(`Error when converting column "((?:[^"]|"")*)"\. Could not convert string "((?:.|\n)*?)" to '([^']*)'`)
 	jsonPlace  = regexp.MustCompile(`in (?:file "[^"]*", )?(?:at byte \d+ )?in (line|record/value) (\d+)`)

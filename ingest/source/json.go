@@ -129,16 +129,17 @@ func (j *jsonInputs) part(f *jsonFile, types []*sqlType, rewritten bool) *part {
 		p.columns = append(p.columns, partColumn{c.name, t, expr})
 	}
 	p.options = "columns={" + strings.Join(as, ", ") + "}, auto_detect=false, records=true, ignore_errors=false, format=" +
-		literal(f.format) + ", compression=" + literal(f.in.pack)
+		literal(f.format) + ", compression=" + literal(strings.Replace(f.in.pack, "none", "uncompressed", 1))
 	if f.longest > 7<<20 {
 		p.options += ", maximum_object_size=" + strconv.Itoa(2*f.longest+1024)
 	}
 	return p
 }
 
-// asText is t with the types in it that are read as text from a copy.
+// asText is t as a copy holds it: the engine casts a text without rounding
+// where its JSON reader would round.
 func (t *sqlType) asText() *sqlType {
-	if t.is(tJSON) || t.is(tBlob) {
+	if t.elem == nil && t.field == nil {
 		return plain(tVarchar)
 	}
 	return t.rebuild((*sqlType).asText)

@@ -175,17 +175,20 @@ func (n *jsonNode) widened() *sqlType {
 
 // rewrite reports whether the engine's own JSON reader would lose something of
 // the node's values when it reads them as t: it takes every number with a
-// point for a float64, keys for case-sensitive and base64 for text.
+// point for a float64, numbers in quotes only in some forms, keys for
+// case-sensitive and base64 for text.
 func (n *jsonNode) rewrite(t *sqlType) bool {
 	if n == nil {
 		return false
 	}
 	if _, ok := intTypes[t.name]; ok {
-		return n.real && n.realWhole > 15
+		return n.kinds&jString != 0 || n.real && n.realWhole > 15
 	}
 	switch t.name {
+	case "DOUBLE", "FLOAT", "BOOLEAN":
+		return n.kinds&jString != 0
 	case tDecimal:
-		return n.real && n.realWhole+t.scale > 15
+		return n.kinds&jString != 0 || n.real && n.realWhole+t.scale > 15
 	case tVarchar:
 		return n.real || n.kinds&(jObject|jArray) != 0
 	case tJSON:

@@ -52,7 +52,7 @@ func (a *app) alterCommand() *cobra.Command {
 func parseAlteration(cmd *cobra.Command, action string, args []string, cast bool) (supertable.Alteration, error) {
 	need := func(n int, what string) error {
 		if len(args) != n {
-			return usagef(cmd, "alter TABLE %s %s: want %d words after %s, got %d", action, what, n, action, len(args))
+			return usagef(cmd, "alter TABLE %s needs %s and nothing else", action, what)
 		}
 		if slices.Contains(args, "") {
 			return usagef(cmd, "alter TABLE %s %s: a word is empty", action, what)

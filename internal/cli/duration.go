@@ -92,10 +92,11 @@ func durationPart(s string) (d time.Duration, rest string, err error) {
 func leadingInt(s string) (n int64, rest string, err error) {
 	i := 0
 	for ; i < len(s) && isDigit(s[i]); i++ {
-		if n > (math.MaxInt64-9)/10 {
+		digit := int64(s[i] - '0')
+		if n > (math.MaxInt64-digit)/10 {
 			return 0, "", errLongDuration
 		}
-		n = n*10 + int64(s[i]-'0')
+		n = n*10 + digit
 	}
 	if i == 0 {
 		return 0, s, errDuration

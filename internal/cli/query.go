@@ -59,7 +59,7 @@ func (a *app) queryCommand() *cobra.Command {
 
 func (f *queryFlags) options(cmd *cobra.Command) (*supertable.QueryOptions, error) {
 	if f.limit.n < 0 {
-		return nil, usagef(cmd, "--limit is not negative")
+		return nil, usagef(cmd, "--limit must not be negative")
 	}
 	params, err := parseParams(f.params)
 	if err != nil {

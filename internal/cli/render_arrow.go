@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -47,7 +46,7 @@ func newParquetRows(w io.Writer, schema *arrow.Schema) (*parquetRows, error) {
 	)
 	fw, err := pqarrow.NewFileWriter(schema, noClose{w}, props, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
 	if err != nil {
-		return nil, parquetError(err)
+		return nil, failf(supertable.Unsupported, "Parquet cannot hold this result: %v", err)
 	}
 	return &parquetRows{w: fw}, nil
 }
@@ -58,17 +57,10 @@ func (p *parquetRows) Write(b arrow.RecordBatch) error {
 			return err
 		}
 	}
-	return parquetError(p.w.WriteBuffered(b))
+	return p.w.WriteBuffered(b)
 }
 
 func (p *parquetRows) Close() error { return p.w.Close() }
-
-func parquetError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("write Parquet: %w", err)
-}
 
 // noClose hides the Close of a writer that is not ours to close.
 type noClose struct{ io.Writer }

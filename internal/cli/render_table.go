@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -20,16 +21,16 @@ const (
 	cellWidth = 400
 )
 
-// tablePrinter draws a table page by page: the first page sets the widths,
-// later ones can only widen. There are no colours, so a pipe gets what a
-// terminal gets.
+// tablePrinter draws a table page by page: the first page sets the widths; a
+// later page that is wider repeats the names above it. There are no colours,
+// so a pipe gets what a terminal gets.
 type tablePrinter struct {
 	w       io.Writer
 	names   []string
 	numeric []bool
 	widths  []int
 	rows    [][]string
-	started bool
+	drawn   []int // the widths of the last page
 }
 
 func newTablePrinter(w io.Writer, names []string, numeric []bool) *tablePrinter {
@@ -66,13 +67,13 @@ func (t *tablePrinter) page(last bool) error {
 		return nil
 	}
 	lines := strings.Split(t.draw(), "\n")
-	if t.started {
+	if slices.Equal(t.drawn, t.widths) {
 		lines = lines[3:] // top line, names, line
 	}
 	if !last {
 		lines = lines[:len(lines)-1]
 	}
-	t.started = true
+	t.drawn = slices.Clone(t.widths)
 	t.rows = t.rows[:0]
 	_, err := io.WriteString(t.w, strings.Join(lines, "\n")+"\n")
 	return err
@@ -89,7 +90,7 @@ func (t *tablePrinter) draw() string {
 		if t.numeric[i] {
 			align = text.AlignRight
 		}
-		configs[i] = table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: text.AlignLeft, WidthMin: t.widths[i]}
+		configs[i] = table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align, WidthMin: t.widths[i]}
 	}
 	w.SetColumnConfigs(configs)
 	w.AppendHeader(asRow(t.names))

@@ -19,7 +19,7 @@ func parseTime(s string) (time.Time, error) {
 		return t, nil
 	}
 	day, clock := s[:len(time.DateOnly)], s[len(time.DateOnly):]
-	if clock[0] != 'T' && clock[0] != ' ' {
+	if clock == "" || clock[0] != 'T' && clock[0] != ' ' {
 		return time.Time{}, errTime
 	}
 	clock = strings.TrimSpace(clock[1:])

@@ -13,6 +13,10 @@ type Binding struct {
 	// Missing lists names that no table and no part of the text has, in the
 	// order of the text: what to say when the engine does not find a column.
 	Missing []string
+	// MayRaise is set when some expression that the engine may move below a
+	// view's row filter could fail on a value, so that its failing, or the
+	// message, would tell hidden values. Such a statement needs a fence.
+	MayRaise bool
 }
 
 // Use is what a statement does with one table reference.
@@ -65,7 +69,7 @@ func (s *Statement) Bind(columns func(i int, t *TableRef) []Column, params map[s
 	for i := range b.uses {
 		b.uses[i].Columns = b.columns[i].ordered(b.used[i])
 	}
-	return Binding{b.uses, b.missing}, nil
+	return Binding{b.uses, b.missing, b.mayRaise()}, nil
 }
 
 type binder struct {

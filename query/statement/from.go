@@ -20,6 +20,9 @@ func (r *resolver) from(n node, with *cte, sc *scope) *join {
 		j.left = r.from(n.child("left"), with, sc)
 		j.right = r.from(n.child("right"), with, sc)
 		r.expression(n["condition"], with, sc)
+		if c := n.child("condition"); c != nil {
+			r.roots = append(r.roots, root{c, sc, true})
+		}
 		return j
 	case "EMPTY":
 		return &join{}
@@ -29,10 +32,13 @@ func (r *resolver) from(n node, with *cte, sc *scope) *join {
 	leaf := &join{relation: rel, sampled: n["sample"] != nil}
 	switch n.text("type") {
 	case "SUBQUERY":
-		out := r.query(n.child("subquery").child("node"), with, lateral)
+		out := r.inner(n.child("subquery").child("node"), with, lateral)
 		rel.columns = rename(out, n.texts("column_name_alias"))
 	case "TABLE_FUNCTION":
 		r.expression(n.child("function")["children"], with, lateral)
+		for _, arg := range n.child("function").nodes("children") {
+			r.roots = append(r.roots, root{arg, lateral, false})
+		}
 		leaf.sampled = leaf.sampled || n.text("with_ordinality") == "WITH_ORDINALITY"
 	case "EXPRESSION_LIST":
 		r.expression(n["values"], with, lateral)
@@ -47,6 +53,7 @@ func (r *resolver) from(n node, with *cte, sc *scope) *join {
 
 // pivot resolves PIVOT and UNPIVOT: all columns of the source take part.
 func (r *resolver) pivot(n node, with *cte, outer *scope) {
+	r.complex = true
 	inner := &scope{outer: outer}
 	r.from(n.child("source"), with, inner)
 	r.stars = append(r.stars, starRef{scope: inner})
@@ -168,7 +175,7 @@ func (r *resolver) expressionNode(n node, with *cte, sc *scope) {
 		r.parameter(n.text("identifier"))
 	case "SUBQUERY":
 		r.expression(n["child"], with, sc)
-		r.query(n.child("subquery").child("node"), with, sc)
+		r.inner(n.child("subquery").child("node"), with, sc)
 		return
 	case "FUNCTION":
 		r.methodCall(n, sc)

@@ -1,3 +1,317 @@
 package statement
 
-func mayRaise(n node) bool { return true }
+import (
+	"strconv"
+	"strings"
+)
+
+// root is an expression that the engine may move below a view's row filter.
+// Clauses that decide which rows stay are, and so is every SELECT item that a
+// query around it could filter by. The outermost SELECT list is not.
+type root struct {
+	node    node
+	scope   *scope
+	boolean bool // a condition: anything else would be cast
+}
+
+// raiser finds out whether an expression could fail on some value of a column.
+// Comparisons are harmless only between types that compare without a cast that
+// can fail, so that the types of the columns must be known. What it does not
+// know can fail.
+type raiser struct{ *binder }
+
+// mayRaise reports whether some root could fail.
+func (b *binder) mayRaise() bool {
+	if b.complex {
+		return true
+	}
+	r := raiser{b}
+	for _, e := range b.roots {
+		k, ok := r.kind(e.node, e.scope)
+		if !ok || e.boolean && k.family != "BOOLEAN" && !k.adapts() {
+			return true
+		}
+	}
+	for _, sel := range b.selects {
+		if sel.from != nil && r.joins(sel.from) {
+			return true
+		}
+	}
+	return false
+}
+
+// joins reports whether a USING or NATURAL comparison could fail.
+func (r raiser) joins(j *join) bool {
+	if j.left == nil {
+		return false
+	}
+	if j.node.text("ref_type") == "NATURAL" {
+		return true
+	}
+	relations := append(leaves(j.left), leaves(j.right)...)
+	for _, name := range j.node.texts("using_columns") {
+		if _, ok := r.column([]string{name}, &scope{relations: relations}); !ok {
+			return true
+		}
+	}
+	return r.joins(j.left) || r.joins(j.right)
+}
+
+// kind is a type, as far as comparing goes.
+type kind struct {
+	family        string // a type's name, or one for all integers, floats, decimals
+	before, after int    // digits around the point, of integers and decimals
+}
+
+const (
+	integers     = "integer"
+	decimals     = "decimal"
+	floats       = "float"
+	constantText = "constant text" // converts to whatever it meets, once
+	null         = "null"
+)
+
+var digits = map[string]int{"TINYINT": 3, "UTINYINT": 3, "SMALLINT": 5, "USMALLINT": 5, "INTEGER": 10, "UINTEGER": 10,
+	"BIGINT": 19, "UBIGINT": 20, "HUGEINT": 39}
+
+// plainTypes compare with themselves and with constant texts.
+var plainTypes = map[string]bool{"BOOLEAN": true, "VARCHAR": true, "DATE": true, "TIME": true, "UUID": true, "BLOB": true, "TIMESTAMP": true,
+	"TIMESTAMP_S": true, "TIMESTAMP_MS": true, "TIMESTAMP_NS": true, "TIMESTAMP WITH TIME ZONE": true}
+
+// kindOf reads a type's name. Types that are not understood never compare.
+func kindOf(typ string) (kind, bool) {
+	typ = strings.ToUpper(typ)
+	switch {
+	case digits[typ] > 0:
+		return kind{integers, digits[typ], 0}, true
+	case typ == "DOUBLE" || typ == "FLOAT":
+		return kind{family: floats}, true
+	case plainTypes[typ]:
+		return kind{family: typ}, true
+	}
+	inner, ok := strings.CutPrefix(typ, "DECIMAL(")
+	width, scale, both := strings.Cut(strings.TrimSuffix(inner, ")"), ",")
+	w, err1 := strconv.Atoi(strings.TrimSpace(width))
+	s, err2 := strconv.Atoi(strings.TrimSpace(scale))
+	return kind{decimals, w - s, s}, ok && both && err1 == nil && err2 == nil
+}
+
+func (k kind) adapts() bool { return k.family == constantText || k.family == null }
+
+func (k kind) number() bool {
+	return k.family == integers || k.family == decimals || k.family == floats
+}
+
+// compares reports whether comparing two kinds cannot fail.
+func compares(a, b kind) bool {
+	switch {
+	case a.adapts() || b.adapts():
+		return true
+	case a.family == floats && b.number(), b.family == floats && a.number():
+		return true
+	case a.family == decimals && b.number(), b.family == decimals && a.number():
+		return max(a.before, b.before)+max(a.after, b.after) <= 38
+	}
+	return a.family == b.family
+}
+
+// kind gives the type of an expression that cannot fail.
+func (r raiser) kind(n node, sc *scope) (kind, bool) {
+	if lit, null, ok := r.params.literal(n); ok {
+		return literalKind(lit, null)
+	}
+	switch n.text("class") {
+	case "COLUMN_REF":
+		return r.column(n.texts("column_names"), sc)
+	case "STAR":
+		return kind{family: "*"}, !n.flag("columns") && len(n.nodes("replace_list")) == 0
+	case "COMPARISON":
+		return r.comparison([]node{n.child("left"), n.child("right")}, sc)
+	case "BETWEEN":
+		return r.comparison([]node{n.child("input"), n.child("lower"), n.child("upper")}, sc)
+	case "CONJUNCTION":
+		return r.conditions(n.nodes("children"), sc)
+	case "OPERATOR":
+		return r.operator(n, sc)
+	case "FUNCTION", "WINDOW":
+		return r.call(n, sc)
+	case "SUBQUERY":
+		return kind{family: "BOOLEAN"}, n.text("subquery_type") == "EXISTS"
+	}
+	return kind{}, false
+}
+
+func literalKind(lit Literal, isNull bool) (kind, bool) {
+	switch {
+	case isNull:
+		return kind{family: null}, true
+	case lit.Type == "VARCHAR":
+		return kind{family: constantText}, true
+	case lit.Type == "DECIMAL":
+		whole, fraction, _ := strings.Cut(strings.TrimPrefix(lit.Text, "-"), ".")
+		return kind{decimals, len(whole), len(fraction)}, true
+	}
+	return kindOf(lit.Type)
+}
+
+// comparison is of all operands with the first and with each other.
+func (r raiser) comparison(operands []node, sc *scope) (kind, bool) {
+	var kinds []kind
+	for _, o := range operands {
+		k, ok := r.kind(o, sc)
+		if !ok {
+			return kind{}, false
+		}
+		for _, other := range kinds {
+			if !compares(k, other) {
+				return kind{}, false
+			}
+		}
+		kinds = append(kinds, k)
+	}
+	return kind{family: "BOOLEAN"}, true
+}
+
+func (r raiser) conditions(list []node, sc *scope) (kind, bool) {
+	for _, c := range list {
+		if k, ok := r.kind(c, sc); !ok || k.family != "BOOLEAN" && !k.adapts() {
+			return kind{}, false
+		}
+	}
+	return kind{family: "BOOLEAN"}, true
+}
+
+func (r raiser) operator(n node, sc *scope) (kind, bool) {
+	children := n.nodes("children")
+	switch n.text("type") {
+	case "OPERATOR_NOT":
+		return r.conditions(children, sc)
+	case "OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL":
+		_, ok := r.kind(children[0], sc)
+		return kind{family: "BOOLEAN"}, ok
+	case "COMPARE_IN", "COMPARE_NOT_IN":
+		return r.comparison(children, sc)
+	}
+	return kind{}, false
+}
+
+// Functions that have a result for every argument of the right type.
+var (
+	textTests     = set("~~ !~~ ~~* !~~* ^@ contains starts_with ends_with prefix suffix")
+	textChanges   = set("lower upper lcase ucase trim ltrim rtrim")
+	textLengths   = set("length len strlen char_length character_length")
+	floatSums     = set("+ - *")
+	sameAggregate = set("min max any_value first last arbitrary")
+	counts        = set("count count_star row_number rank dense_rank rank_dense")
+)
+
+func (r raiser) call(n node, sc *scope) (kind, bool) {
+	args, ok := r.arguments(n, sc)
+	if !ok {
+		return kind{}, false
+	}
+	texts, same := len(args) > 0, len(args) == 1
+	for _, a := range args {
+		texts = texts && (a.family == "VARCHAR" || a.family == constantText)
+	}
+	switch name := fold(n.text("function_name")); {
+	case textTests[name]:
+		return kind{family: "BOOLEAN"}, texts && len(args) == 2
+	case textChanges[name]:
+		return kind{family: "VARCHAR"}, texts && same
+	case textLengths[name]:
+		return kind{integers, 19, 0}, texts && same
+	case floatSums[name]:
+		return kind{family: floats}, len(args) == 2 && args[0].number() && args[1].number() && (args[0].family == floats || args[1].family == floats)
+	case counts[name]:
+		return kind{integers, 19, 0}, true
+	case sameAggregate[name] && same:
+		return args[0], true
+	}
+	return kind{}, false
+}
+
+// arguments gives the kinds of a call's arguments, and whether these and the
+// other parts of it (FILTER, ORDER BY, the window) cannot fail.
+func (r raiser) arguments(n node, sc *scope) ([]kind, bool) {
+	if schema := n.text("schema"); schema != "" && !equal(schema, "main") {
+		return nil, false // the first argument stands in front of the call
+	}
+	var out []kind
+	for _, c := range n.nodes("children") {
+		k, ok := r.kind(c, sc)
+		if !ok {
+			return nil, false
+		}
+		out = append(out, k)
+	}
+	others := n.nodes("partitions")
+	for _, o := range append(n.nodes("orders"), n.child("order_bys").nodes("orders")...) {
+		others = append(others, o.child("expression"))
+	}
+	for _, key := range []string{"filter", "filter_expr", "start_expr", "end_expr", "offset_expr", "default_expr"} {
+		if c := n.child(key); c != nil {
+			others = append(others, c)
+		}
+	}
+	for _, o := range others {
+		if _, ok := r.kind(o, sc); !ok {
+			return nil, false
+		}
+	}
+	return out, true
+}
+
+// column gives the type of a column that is found in one place only, or in
+// several with one type.
+func (r raiser) column(names []string, sc *scope) (kind, bool) {
+	for ; sc != nil; sc = sc.outer {
+		var found []kind
+		for _, rel := range sc.relations {
+			k, has, known := r.member(rel, names)
+			if !known {
+				return kind{}, false
+			}
+			if has {
+				found = append(found, k)
+			}
+		}
+		if len(found) == 0 {
+			continue
+		}
+		for _, k := range found[1:] {
+			if k != found[0] {
+				return kind{}, false
+			}
+		}
+		return found[0], true
+	}
+	return kind{}, false
+}
+
+// member looks a column up in one relation.
+func (r raiser) member(rel *relation, names []string) (k kind, has, known bool) {
+	name := names[len(names)-1]
+	switch {
+	case len(names) == 1:
+	case len(names) == 2 && equal(rel.alias, names[0]):
+	case len(names) == 3 && r.inTable(rel, names[0], names[1]):
+	default:
+		owns, certain := r.owns(rel, names[0]) // a field of a struct has no known type
+		return kind{}, false, len(names) > 1 && certain && !owns
+	}
+	has, known = r.owns(rel, name)
+	if !has || !known {
+		return kind{}, has, known
+	}
+	if rel.table != nil {
+		k, known = kindOf(r.columns[r.index[rel.table]].by[fold(name)].Type)
+		return k, true, known
+	}
+	from := rel.columns.origin[fold(name)]
+	if from == nil {
+		return kind{}, true, false
+	}
+	k, known = r.column(from.names, from.scope)
+	return k, true, known
+}

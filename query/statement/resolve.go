@@ -23,8 +23,9 @@ type relation struct {
 
 // output is what is known of a query's columns.
 type output struct {
-	names []string
-	open  bool // there may be more
+	names  []string
+	open   bool                  // there may be more
+	origin map[string]*columnRef // of those that are plain columns, by folded name
 }
 
 // cte is one name of a WITH list, with those visible around it.
@@ -80,6 +81,7 @@ type resolver struct {
 	at      map[int]*TableRef // by location: DuckDB repeats some parts of a text
 	isCTE   map[int]bool
 	lambdas []string // the parameters of the lambdas around
+	nested  int      // how many queries are around that could filter this one's rows
 	err     error
 }
 
@@ -115,14 +117,17 @@ func (r *resolver) query(n node, with *cte, outer *scope) output {
 	case "SELECT_NODE":
 		return r.selectNode(n, with, outer)
 	case "SET_OPERATION_NODE":
+		r.complex = r.complex || r.nested > 0
 		out := r.query(n.child("left"), with, outer)
 		right := r.query(n.child("right"), with, outer)
 		if n.text("setop_type") == "UNION_BY_NAME" {
-			out = output{append(slices.Clone(out.names), right.names...), out.open || right.open}
+			out.names, out.open = append(slices.Clone(out.names), right.names...), out.open || right.open
 		}
+		out.origin = nil
 		r.outerModifiers(n, out, with, outer)
 		return out
 	case "RECURSIVE_CTE_NODE":
+		r.complex = true
 		out := r.query(n.child("left"), left, outer)
 		self := &cte{n.text("cte_name"), rename(out, n.texts("aliases")), with}
 		r.query(n.child("right"), self, outer)
@@ -133,13 +138,20 @@ func (r *resolver) query(n node, with *cte, outer *scope) output {
 	return output{}
 }
 
+// inner resolves a query whose rows another one may filter.
+func (r *resolver) inner(n node, with *cte, outer *scope) output {
+	r.nested++
+	defer func() { r.nested-- }()
+	return r.query(n, with, outer)
+}
+
 // cte resolves one entry of a WITH list and adds its name to those visible. A
 // CTE sees the earlier ones of its list and not itself; only the right branch
 // of a recursive one does.
 func (r *resolver) cte(entry node, with *cte, outer *scope) *cte {
 	name, value := entry.text("key"), entry.child("value")
 	r.ctes[fold(name)] = true
-	out := r.query(value.child("query").child("node"), with, outer)
+	out := r.inner(value.child("query").child("node"), with, outer)
 	return &cte{name, rename(out, value.texts("aliases")), with}
 }
 
@@ -156,11 +168,51 @@ func (r *resolver) selectNode(n node, with *cte, outer *scope) output {
 	for _, key := range []string{"select_list", "where_clause", "group_expressions", "having", "qualify"} {
 		r.expression(n[key], with, sc)
 	}
-	out, aliases := outputs(n)
+	out, aliases := outputs(n, sc)
 	maps.Copy(r.aliases, aliases)
+	r.conditions(n, aliases, sc)
 	r.modifiers(n, aliases, with, sc)
 	r.selects = append(r.selects, selection{n.child("where_clause"), from, sc, n["sample"] != nil})
 	return out
+}
+
+// conditions records what of a SELECT the engine may move towards the tables:
+// its conditions, and its items where a condition can be about them.
+func (r *resolver) conditions(n node, aliases map[string]bool, sc *scope) {
+	named := false
+	for _, key := range []string{"where_clause", "having", "qualify"} {
+		if c := n.child(key); c != nil {
+			r.roots = append(r.roots, root{c, sc, true})
+			named = named || mentions(map[string]any(c), aliases)
+		}
+	}
+	if r.nested == 0 && !named {
+		return
+	}
+	for _, key := range []string{"select_list", "group_expressions"} {
+		for _, item := range n.nodes(key) {
+			r.roots = append(r.roots, root{item, sc, false})
+		}
+	}
+}
+
+// mentions reports whether an expression uses one of the names by itself.
+func mentions(v any, names map[string]bool) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, func(e any) bool { return mentions(e, names) })
+	case map[string]any:
+		n := node(v)
+		if list := n.texts("column_names"); len(list) > 0 && names[fold(list[0])] {
+			return true
+		}
+		for _, e := range v {
+			if mentions(e, names) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // modifiers resolves ORDER BY, DISTINCT ON and LIMIT. A sort key that is an
@@ -183,8 +235,8 @@ func (r *resolver) modifiers(n node, aliases map[string]bool, with *cte, sc *sco
 }
 
 // outputs tells the columns of a SELECT, and which of them are aliases.
-func outputs(n node) (output, map[string]bool) {
-	var out output
+func outputs(n node, sc *scope) (output, map[string]bool) {
+	out := output{origin: map[string]*columnRef{}}
 	aliases := map[string]bool{}
 	for _, item := range n.nodes("select_list") {
 		names := item.texts("column_names")
@@ -192,13 +244,24 @@ func outputs(n node) (output, map[string]bool) {
 		case item.text("class") == "STAR", item.text("class") == "FUNCTION" && equal(item.text("function_name"), "unnest"):
 			out.open = true
 		case alias != "":
-			out.names = append(out.names, alias)
+			out.add(alias, names, sc)
 			aliases[fold(alias)] = true
 		case len(names) > 0:
-			out.names = append(out.names, names[len(names)-1])
+			out.add(names[len(names)-1], names, sc)
 		}
 	}
 	return out, aliases
+}
+
+// add appends a column, which is that of names, if any.
+func (o *output) add(column string, names []string, sc *scope) {
+	o.names = append(o.names, column)
+	key := fold(column)
+	if _, twice := o.origin[key]; twice || len(names) == 0 {
+		o.origin[key] = nil
+		return
+	}
+	o.origin[key] = &columnRef{names: names, pos: -1, scope: sc}
 }
 
 // rename applies a column alias list to the columns of a query. Where columns
@@ -207,7 +270,7 @@ func rename(out output, aliases []string) output {
 	if len(aliases) == 0 {
 		return out
 	}
-	return output{append(slices.Clone(aliases), out.names...), out.open}
+	return output{names: append(slices.Clone(aliases), out.names...), open: out.open}
 }
 
 func unreadable() error {

@@ -43,10 +43,6 @@ type Statement struct {
 	Parameters []string
 	// HasLimit is set when the outermost query has its own LIMIT.
 	HasLimit bool
-	// MayRaise is set when some expression that the engine may move below a
-	// view's row filter could fail on a value, so that its failing, or the
-	// message, would tell hidden values. Such a statement needs a fence.
-	MayRaise bool
 
 	home    string // the session's own SuperTable
 	text    string // the query's text, without EXPLAIN or DESCRIBE
@@ -58,6 +54,8 @@ type Statement struct {
 	refs    []*columnRef
 	stars   []starRef
 	selects []selection
+	roots   []root
+	complex bool // casts between columns that the tree does not show
 	edits   []edit
 }
 
@@ -125,7 +123,6 @@ func (s *Statement) finish() error {
 		return errs.New(errs.InvalidArgument, "DESCRIBE expects a table reference or a SELECT")
 	}
 	s.HasLimit = limited(s.tree)
-	s.MayRaise = mayRaise(s.tree)
 	return s.locate()
 }
 

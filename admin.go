@@ -1,0 +1,147 @@
+package supertable
+
+import (
+	"context"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/ingest"
+	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/rbac"
+)
+
+// numberParam gives a number text the smallest exact form.
+func numberParam(s string) any {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return n
+	}
+	if strings.ContainsAny(s, "eE") {
+		if f, err := strconv.ParseFloat(s, 64); err == nil {
+			return f
+		}
+	}
+	return engine.Decimal(s)
+}
+
+func (s *Session) need(p rbac.Permission, table string) error {
+	if !s.grant.Permits(p, table) {
+		return errs.New(errs.Denied, "You don't have permission for this (%s).", p)
+	}
+	return nil
+}
+
+// Alter changes a table's schema.
+func (s *Session) Alter(ctx context.Context, table string, a Alteration) (AlterResult, error) {
+	if err := s.need(rbac.Create, table); err != nil {
+		return AlterResult{}, err
+	}
+	step := ingest.Alteration{Rename: a.Rename, Drop: a.Drop}
+	if a.Add != nil {
+		step.Add, step.AddType, step.Default = a.Add.Name, a.Add.Type, a.Add.Default
+	}
+	if a.RenameColumn != nil {
+		step.From, step.To = a.RenameColumn.From, a.RenameColumn.To
+	}
+	if a.Type != nil {
+		step.Retype, step.NewType, step.Cast = a.Type.Name, a.Type.Type, a.Type.Cast
+	}
+	name, snapshot, err := s.st.writer.Alter(ctx, s.grant, table, step)
+	if err != nil {
+		return AlterResult{}, s.named(err, table)
+	}
+	return AlterResult{Table: name, Snapshot: snapshot}, nil
+}
+
+// named words a missing table as every other call does.
+func (s *Session) named(err error, table string) error {
+	if errs.KindOf(err) == errs.NotFound {
+		return errs.New(errs.NotFound, "Table not found: %s/%s/%s", s.st.org, s.st.name, table)
+	}
+	return err
+}
+
+// DropTable drops table; dropped is false when there is none. Earlier snapshots still read it.
+func (s *Session) DropTable(ctx context.Context, table string) (dropped bool, err error) {
+	if err := s.need(rbac.Control, table); err != nil {
+		return false, err
+	}
+	err = s.st.writer.Drop(ctx, s.grant, table)
+	if errs.KindOf(err) == errs.NotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// DropSuperTable removes the whole SuperTable: catalog, data and staging. The
+// mark in the catalog comes first, so that no writer can commit any more.
+func (s *Session) DropSuperTable(ctx context.Context) error {
+	if err := s.need(rbac.Control, ""); err != nil {
+		return err
+	}
+	if err := s.st.catalog.MarkDropped(ctx); err != nil {
+		return err
+	}
+	s.st.lake.forget(s.st)
+	_ = s.st.close()
+	return removeFolder(s.st.folder)
+}
+
+// Options lists the options that hold for table, or for the SuperTable when table is "".
+func (s *Session) Options(ctx context.Context, table string) ([]Option, error) {
+	var out []Option
+	err := s.st.catalog.Read(ctx, func(v *catalog.View) error {
+		super, err := v.Options(ctx, catalog.SuperOptions)
+		if err != nil {
+			return err
+		}
+		own := map[string]string{}
+		if table != "" {
+			t, err := s.table(ctx, v, table)
+			if err != nil {
+				return err
+			}
+			if own, err = v.Options(ctx, t.ID); err != nil {
+				return err
+			}
+		}
+		for _, d := range ingest.OptionDefaults {
+			o := Option{Name: d.Name, Value: strconv.FormatInt(d.Value, 10), Scope: "default"}
+			if val, ok := super[d.Name]; ok {
+				o.Value, o.Scope = val, "super"
+			}
+			if val, ok := own[d.Name]; ok {
+				o.Value, o.Scope = val, "table"
+			}
+			out = append(out, o)
+		}
+		sort.Slice(out, func(i, k int) bool { return out[i].Name < out[k].Name })
+		return nil
+	})
+	return out, err
+}
+
+// SetOption sets an option of table, or of the SuperTable when table is "".
+// An empty value removes the setting.
+func (s *Session) SetOption(ctx context.Context, table, name, value string) error {
+	if err := s.need(rbac.Create, table); err != nil {
+		return err
+	}
+	if err := ingest.CheckOption(name, value); err != nil {
+		return err
+	}
+	id := int64(catalog.SuperOptions)
+	if table != "" {
+		err := s.st.catalog.Read(ctx, func(v *catalog.View) error {
+			t, err := s.table(ctx, v, table)
+			id = t.ID
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.st.catalog.SetOption(ctx, id, strings.ToLower(name), value)
+}

@@ -1,0 +1,501 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/ingest/source"
+	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/rbac"
+)
+
+// job is one write from its input to its commit.
+type job struct {
+	w    *Writer
+	g    rbac.Grant
+	name string
+	in   Input
+	o    Options
+
+	conn  engine.Conn
+	rel   *source.Relation
+	cols  []inColumn // of the input
+	width int
+	lease string
+
+	base    *state // the head that the work outside the lock was done for
+	plan    *plan
+	raw     *stage // the input in the plan's types; what a repeat reads
+	out     *stage // what is committed: raw, or raw without stale rows
+	stale   int64
+	match   *matcher
+	deletes *deleteFiles
+	stages  []*stage
+
+	limits    map[string]int64 // options that hold for the table
+	attempt   int
+	committed bool
+	named     map[string]bool // files that the last change names
+	res       Result
+}
+
+// run takes the write through its steps.
+func (j *job) run(ctx context.Context) (Result, error) {
+	if err := j.readBase(ctx); err != nil {
+		return Result{}, err
+	}
+	if err := j.open(ctx); err != nil {
+		return Result{}, err
+	}
+	if j.o.WriteID != "" {
+		if done, err := j.repeated(ctx); done || err != nil {
+			return j.res, err
+		}
+	}
+	if err := j.stageInput(ctx); err != nil {
+		return Result{}, err
+	}
+	for {
+		done, err := j.tryCommit(ctx)
+		if !errors.Is(err, errAgain) {
+			return done, err
+		}
+		j.attempt++
+		if err := j.readBase(ctx); err != nil {
+			return Result{}, err
+		}
+	}
+}
+
+// tryCommit does the work that the base asks for outside the lock, then
+// commits; errAgain asks for another round.
+func (j *job) tryCommit(ctx context.Context) (Result, error) {
+	if err := j.prepare(ctx, j.base, j.base.head+1); err != nil {
+		return Result{}, err
+	}
+	j.progress("committing", 1)
+	done, err := j.w.Catalog.Commit(ctx, j.decide)
+	if err != nil {
+		if errs.KindOf(err) == errs.Unavailable {
+			j.w.Catalog.LostLease(j.lease)
+		}
+		return Result{}, err
+	}
+	j.committed = true
+	if !j.res.Duplicate {
+		j.res.Snapshot, j.res.Version = done.Snapshot, done.Version
+	}
+	return j.res, nil
+}
+
+// readBase looks at the table as it is now.
+func (j *job) readBase(ctx context.Context) error {
+	return j.w.Catalog.Read(ctx, func(v *catalog.View) error {
+		if err := j.w.writable(ctx, v); err != nil {
+			return err
+		}
+		var err error
+		if j.base, err = j.load(ctx, v); err != nil {
+			return err
+		}
+		err = j.loadOptions(ctx, v)
+		if err == nil && j.o.DeleteOnly && !j.base.exists {
+			err = errs.New(errs.NotFound, "Table not found: %s", j.name)
+		}
+		return err
+	})
+}
+
+func (j *job) loadOptions(ctx context.Context, v *catalog.View) error {
+	super, err := v.Options(ctx, catalog.SuperOptions)
+	if err != nil {
+		return err
+	}
+	var own map[string]string
+	if j.base.exists {
+		own, err = v.Options(ctx, j.base.table.ID)
+	}
+	j.limits = mergeOptions(super, own)
+	return err
+}
+
+// load reads the table's state at the view's head.
+func (j *job) load(ctx context.Context, v *catalog.View) (*state, error) {
+	st := &state{head: v.Head.ID, nextID: 1}
+	t, err := v.Table(ctx, j.name, v.Head.ID)
+	if errs.KindOf(err) == errs.NotFound {
+		return st, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	st.exists, st.table = true, t
+	if st.columns, err = v.Columns(ctx, t.ID, v.Head.ID); err != nil {
+		return nil, err
+	}
+	if st.nextID, err = v.NextColumnID(ctx, t.ID); err != nil {
+		return nil, err
+	}
+	if len(j.o.Key) > 0 {
+		if err := refuseInlined(ctx, v, t); err != nil {
+			return nil, err
+		}
+		if st.files, err = v.Files(ctx, t, v.Head.ID, j.keyLeaves(st)); err != nil {
+			return nil, err
+		}
+	}
+	return st, j.findHollow(ctx, v, st)
+}
+
+func (j *job) keyLeaves(st *state) []int64 {
+	var out []int64
+	for _, k := range j.o.Key {
+		if i := datafile.FindColumn(st.columns, k); i >= 0 && !st.columns[i].Type.Nested() {
+			out = append(out, st.columns[i].ID)
+		}
+	}
+	return out
+}
+
+// findHollow looks for columns without any value, but only among those whose
+// type the input does not meet.
+func (j *job) findHollow(ctx context.Context, v *catalog.View, st *state) error {
+	st.hollow = map[int64]bool{}
+	for _, c := range j.cols {
+		i := datafile.FindColumn(st.columns, c.Name)
+		if i < 0 {
+			continue
+		}
+		if _, ok := datafile.Unify(st.columns[i].Type, c.Type); ok {
+			continue
+		}
+		var leaves []int64
+		for _, l := range datafile.Leaves(st.columns[i : i+1]) {
+			leaves = append(leaves, l.ID)
+		}
+		hollow, err := v.EverNull(ctx, st.table.ID, leaves)
+		if err != nil {
+			return err
+		}
+		st.hollow[st.columns[i].ID] = hollow && st.columns[i].InitialDefault == nil
+	}
+	return nil
+}
+
+// open opens the input on a connection of the engine.
+func (j *job) open(ctx context.Context) error {
+	eng, err := j.w.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	if j.conn, err = eng.Conn(ctx); err != nil {
+		return err
+	}
+	if j.lease, err = j.w.Catalog.Lease(ctx); err != nil {
+		return err
+	}
+	if j.in.Rows != nil {
+		j.rel, err = source.FromReader(ctx, j.conn, j.in.Rows)
+	} else {
+		j.rel, err = source.Open(ctx, j.conn, j.in.Paths, &source.Options{
+			Format: j.in.Format, Declared: j.in.Columns, Table: j.tableColumns(), SpillDir: j.w.Catalog.Folder().LeaseDir(j.lease),
+		})
+	}
+	if err != nil {
+		return err
+	}
+	j.width = len(j.rel.Columns)
+	for _, c := range j.rel.Columns {
+		t, err := datafile.ParseSQL(c.Type)
+		if err != nil {
+			return errs.New(errs.TypeConflict, "column %q: type %s cannot be stored", c.Name, c.Type)
+		}
+		j.cols = append(j.cols, inColumn{c.Name, t})
+	}
+	if !j.base.exists {
+		return nil
+	}
+	return j.w.Catalog.Read(ctx, func(v *catalog.View) error { return j.findHollow(ctx, v, j.base) })
+}
+
+func (j *job) tableColumns() []source.Column {
+	if !j.base.exists {
+		return nil
+	}
+	out := make([]source.Column, len(j.base.columns))
+	for i, c := range j.base.columns {
+		out[i] = source.Column{Name: c.Name, Type: c.Type.SQL()}
+	}
+	return out
+}
+
+// repeated answers a write whose id was seen before; done tells.
+func (j *job) repeated(ctx context.Context) (done bool, err error) {
+	if !j.base.exists {
+		return false, nil
+	}
+	seen := false
+	err = j.w.Catalog.Read(ctx, func(v *catalog.View) error {
+		_, seen, err = v.WriteID(ctx, j.base.table.ID, j.o.WriteID)
+		return err
+	})
+	if err != nil || !seen {
+		return false, err
+	}
+	rows, err := engine.Collect(ctx, j.conn, "SELECT count(*) FROM ("+j.rel.SQL+")", nil)
+	if err != nil {
+		return false, j.readError(ctx, err)
+	}
+	j.res = Result{Table: j.base.table.Name, signature: signature(j.o, rows[0][0].(int64))}
+	err = j.w.Catalog.Read(ctx, func(v *catalog.View) error {
+		done, err = duplicate(ctx, v, j.base.table.ID, j.o, &j.res)
+		return err
+	})
+	return done, err
+}
+
+// stageInput plans the schema and puts the input's rows on disk in its types.
+func (j *job) stageInput(ctx context.Context) error {
+	var err error
+	if j.plan, err = planSchema(j.base, j.cols, j.o); err != nil {
+		return err
+	}
+	stop := j.watch()
+	defer stop()
+	j.raw, err = j.stage(ctx, j.plan, j.rel.SQL)
+	if err != nil {
+		return j.readError(ctx, err)
+	}
+	j.out = j.raw
+	return nil
+}
+
+// readError words an error of the engine that came from reading the input.
+func (j *job) readError(ctx context.Context, err error) error {
+	if cerr := errs.FromContext(ctx, "write "+strconv.Quote(j.name)); cerr != nil {
+		return cerr
+	}
+	var ee *engine.Error
+	if errors.As(err, &ee) {
+		if _, rest, ok := strings.Cut(ee.Message, datafile.ConvertMark); ok {
+			tag, value, _ := strings.Cut(rest, ":")
+			i, aerr := strconv.Atoi(tag)
+			if aerr != nil {
+				i = -1
+			}
+			value, _, _ = strings.Cut(value, "\n")
+			return j.plan.conflict(i, value)
+		}
+	}
+	return j.rel.Explain(err)
+}
+
+// decide is the part of the write inside the commit: everything that the work
+// outside the lock assumed is looked at again.
+func (j *job) decide(ctx context.Context, v *catalog.View) (*catalog.Change, error) {
+	if err := j.w.writable(ctx, v); err != nil {
+		return nil, err
+	}
+	st, err := j.load(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	if st.exists != j.base.exists && j.o.DeleteOnly {
+		return nil, errs.New(errs.NotFound, "Table not found: %s", j.name)
+	}
+	j.res = Result{Table: j.name, Columns: j.width, signature: signature(j.o, j.raw.rows)}
+	if st.exists {
+		j.res.Table = st.table.Name
+		if dup, err := duplicate(ctx, v, st.table.ID, j.o, &j.res); dup || err != nil {
+			return nil, err
+		}
+	}
+	if err := j.catchUp(ctx, v, st); err != nil {
+		return nil, err
+	}
+	return j.change(ctx, v, st)
+}
+
+// catchUp brings the prepared work from the base to the head inside the
+// commit. Work that would keep other writers waiting is done outside first,
+// unless that was tried often enough.
+func (j *job) catchUp(ctx context.Context, v *catalog.View, st *state) error {
+	p, err := planSchema(st, j.cols, j.o)
+	if err != nil {
+		return err
+	}
+	heavy := !p.sameFile(j.plan) && j.raw.rows > smallRows || j.match.pendingBytes(st) > smallBytes || j.o.NewerThan != "" && j.moved(st) && j.raw.rows > smallRows
+	if heavy && j.attempt < maxAgain {
+		return errAgain
+	}
+	return j.prepareIn(ctx, v, st, v.Head.ID+1)
+}
+
+// Work up to these sizes is done inside the commit without asking.
+const (
+	smallRows  = 10_000
+	smallBytes = 64 << 20
+)
+
+// moved reports whether rows of the table came or went since the base.
+func (j *job) moved(st *state) bool {
+	if len(st.files) != len(j.base.files) {
+		return true
+	}
+	for i := range st.files {
+		a, b := &st.files[i], &j.base.files[i]
+		if a.ID != b.ID || deadState(a) != deadState(b) {
+			return true
+		}
+	}
+	return false
+}
+
+func deadState(f *catalog.File) [3]int64 {
+	s := [3]int64{-1, f.Inlined, f.InlinedLast}
+	if f.Delete != nil {
+		s[0] = f.Delete.ID
+	}
+	return s
+}
+
+func (j *job) prepare(ctx context.Context, st *state, snapshot int64) error {
+	return j.w.Catalog.Read(ctx, func(v *catalog.View) error { return j.prepareIn(ctx, v, st, snapshot) })
+}
+
+// prepareIn makes plan, files, stale rows and matched rows right for st. What
+// is right already is kept.
+func (j *job) prepareIn(ctx context.Context, v *catalog.View, st *state, snapshot int64) error {
+	p, err := planSchema(st, j.cols, j.o)
+	if err != nil {
+		return err
+	}
+	if !p.sameFile(j.plan) {
+		if err := j.restage(ctx, p); err != nil {
+			return err
+		}
+	} else {
+		j.plan = p
+	}
+	if j.o.NewerThan != "" && (j.moved(st) || j.match == nil) {
+		if err := j.dropStale(ctx, v, st); err != nil {
+			return err
+		}
+	}
+	if len(j.o.Key) > 0 && st.exists {
+		if j.match == nil || j.match.stage != j.out {
+			j.match = newMatcher(j)
+		}
+		j.progress("matching keys", 1)
+		if err := j.match.run(ctx, st); err != nil {
+			return err
+		}
+	}
+	if j.match != nil {
+		if j.deletes == nil {
+			j.deletes = newDeleteFiles(j)
+		}
+		if err := j.deletes.prepare(ctx, v, st, snapshot); err != nil {
+			return err
+		}
+	}
+	if err := j.publish(); err != nil {
+		return err
+	}
+	j.base = st
+	return nil
+}
+
+// restage writes the file again for another plan, from the rows on disk.
+func (j *job) restage(ctx context.Context, p *plan) error {
+	cols := j.plan.inputColumns()
+	from := j.raw.relation(j.plan)
+	for i := range p.file { // the rows are in the old plan's types now
+		p.file[i].in = inColumn{Name: cols[i].Name, Type: cols[i].Type}
+		t, ok := datafile.Unify(p.file[i].column.Type, cols[i].Type)
+		p.file[i].hollow = !ok || !t.Same(p.file[i].column.Type)
+	}
+	j.plan = p
+	raw, err := j.stage(ctx, p, from)
+	if err != nil {
+		return j.readError(ctx, err)
+	}
+	j.raw, j.out, j.match = raw, raw, nil
+	return nil
+}
+
+// change puts the prepared work into a change of the catalog.
+func (j *job) change(ctx context.Context, v *catalog.View, st *state) (*catalog.Change, error) {
+	ch := &catalog.Change{Table: st.table, Lease: j.lease}
+	if !j.o.DeleteOnly {
+		j.res.Inserted = j.out.rows
+		ch.Add = j.out.newFiles()
+	}
+	j.res.Rows, j.res.Skipped = j.res.Inserted, j.stale
+	if j.match != nil {
+		j.res.Deleted = j.deletes.apply(ch)
+	}
+	j.named = map[string]bool{}
+	for _, f := range ch.Add {
+		j.named[f.Rel] = true
+	}
+	for _, d := range ch.Deletes {
+		j.named[d.Rel] = true
+	}
+	allStale := j.stale > 0 && j.out.rows == 0
+	switch {
+	case !st.exists:
+		ch.Create = &catalog.NewTable{Name: j.name, Columns: j.plan.columns}
+	case j.plan.changed && !allStale:
+		ch.Columns = j.plan.columns
+	}
+	ch.Record = record(j.g, j.o, j.operation(ch), &j.res)
+	ch.Record.Inserted, ch.Record.Deleted, ch.Record.Skipped, ch.Record.Rows = j.res.Inserted, j.res.Deleted, j.res.Skipped, j.res.Inserted
+	if ch.Create == nil && ch.Columns == nil && len(ch.Add) == 0 && j.res.Deleted == 0 {
+		ch.OnlyWriteID = true // nothing changes: no snapshot (decision 24)
+	}
+	return ch, nil
+}
+
+func (j *job) operation(ch *catalog.Change) string {
+	switch {
+	case j.o.DeleteOnly:
+		return "delete"
+	case len(j.o.Key) > 0:
+		return "upsert"
+	case ch.Create != nil && len(ch.Add) == 0:
+		return "create"
+	}
+	return "append"
+}
+
+func (j *job) progress(phase string, fraction float64) {
+	if j.o.Progress != nil && j.rel != nil {
+		j.o.Progress(Progress{Phase: phase, Fraction: fraction, TotalBytes: j.rel.Bytes, Rows: j.stagedRows()})
+	}
+}
+
+func (j *job) stagedRows() int64 {
+	if j.raw == nil {
+		return 0
+	}
+	return j.raw.rows
+}
+
+func (j *job) close() {
+	if j.rel != nil {
+		_ = j.rel.Close()
+	}
+	if j.conn != nil {
+		_ = j.conn.Close()
+	}
+	j.cleanUp()
+}
+
+func (j *job) String() string { return fmt.Sprintf("write %q", j.name) }

@@ -1,0 +1,294 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// matcher finds, per data file, the rows whose key is among the stage's keys,
+// dead or alive. A file never changes (I1), so what was found in it holds on
+// every later head: only files that came since are looked at again.
+type matcher struct {
+	j     *job
+	stage *stage
+	found map[int64]datafile.Bitmap // by data file; nil is none
+	keys  []datafile.Column         // in the stage
+	few   []string                  // the keys as SQL conditions, when they are few
+	known bool                      // few was looked for
+	fewIn []keyBound
+}
+
+// keyBound is one key value per key column, as bounds for pruning.
+type keyBound []*datafile.Bound
+
+// fewKeys is how many distinct keys are put into the statement as literals:
+// the engine then skips row groups by them.
+const fewKeys = 64
+
+func newMatcher(j *job) *matcher {
+	m := &matcher{j: j, stage: j.out, found: map[int64]datafile.Bitmap{}}
+	for _, k := range j.o.Key {
+		for _, f := range j.plan.file {
+			if strings.EqualFold(f.in.Name, k) {
+				m.keys = append(m.keys, f.column)
+			}
+		}
+	}
+	return m
+}
+
+// pendingBytes is the size of the files that run would have to read.
+func (m *matcher) pendingBytes(st *state) int64 {
+	if m == nil {
+		return 0
+	}
+	var n int64
+	for i := range st.files {
+		if _, done := m.found[st.files[i].ID]; !done && m.mayHold(st, &st.files[i]) {
+			n += st.files[i].Size
+		}
+	}
+	return n
+}
+
+// run looks for the keys in the files of st that were not looked at yet.
+func (m *matcher) run(ctx context.Context, st *state) error {
+	if m.stage.rows == 0 {
+		return nil
+	}
+	if err := m.loadFew(ctx); err != nil {
+		return err
+	}
+	var files []*catalog.File
+	for i := range st.files {
+		f := &st.files[i]
+		if _, done := m.found[f.ID]; done {
+			continue
+		}
+		if !m.mayHold(st, f) {
+			m.found[f.ID] = nil
+			continue
+		}
+		if f.MappingID != nil || f.PartialMax != nil {
+			return errs.New(errs.Unsupported, "table %q has files that another client merged or added; an upsert by key on it is not supported yet", st.table.Name)
+		}
+		if err := catalog.CheckSize(f.Path, f.Size); err != nil {
+			return err
+		}
+		files = append(files, f)
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	return m.scan(ctx, st, files)
+}
+
+// scan reads the key columns of the files and marks the rows that match.
+func (m *matcher) scan(ctx context.Context, st *state, files []*catalog.File) error {
+	for _, f := range files {
+		m.found[f.ID] = nil
+	}
+	rr, err := m.j.conn.Query(ctx, m.sql(st, files), nil)
+	if err != nil {
+		return matchError(ctx, err)
+	}
+	defer rr.Release()
+	for rr.Next() {
+		rec := rr.RecordBatch()
+		index, row := rec.Column(0).(*array.Int64), rec.Column(1).(*array.Int64)
+		for i := range index.Len() {
+			f := files[index.Value(i)]
+			if m.found[f.ID] == nil {
+				m.found[f.ID] = datafile.NewBitmap(f.Records)
+			}
+			if row.Value(i) >= f.Records {
+				return errs.New(errs.Corrupt, "a data file of table %q has more rows than the catalog says", st.table.Name)
+			}
+			m.found[f.ID].Set(row.Value(i))
+		}
+	}
+	return matchError(ctx, rr.Err())
+}
+
+func matchError(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if cerr := errs.FromContext(ctx, "match keys"); cerr != nil {
+		return cerr
+	}
+	return errs.Wrap(errs.Corrupt, err, "a data file cannot be read while matching keys")
+}
+
+// sql selects index and row of every match. Keys are compared NULL-safe; the
+// engine takes NaN as equal to itself and -0.0 to 0.0 (decision 7).
+func (m *matcher) sql(st *state, files []*catalog.File) string {
+	paths := make([]string, len(files))
+	for i, f := range files {
+		paths[i] = f.Path
+	}
+	scan := fmt.Sprintf("FROM read_parquet(%s, schema=%s, file_row_number=true) t", pathList(paths), m.tableSchema(st))
+	head := "SELECT CAST(file_index AS BIGINT), CAST(file_row_number AS BIGINT) " + scan
+	if m.few != nil {
+		return head + " WHERE " + strings.Join(m.few, " OR ")
+	}
+	on := make([]string, len(m.keys))
+	sel := make([]string, len(m.keys))
+	for i, k := range m.keys {
+		on[i] = fmt.Sprintf("t.k%d IS NOT DISTINCT FROM s.s%d", i, i)
+		sel[i] = fmt.Sprintf("%s AS s%d", datafile.Quote(k.Name), i)
+	}
+	return fmt.Sprintf("%s SEMI JOIN (SELECT %s FROM (%s)) s ON %s", head, strings.Join(sel, ", "), m.stage.relation(m.j.plan), strings.Join(on, " AND "))
+}
+
+// tableSchema maps the key columns, by field id, to k0, k1, … in the types of
+// the table as it is in the plan; a file without the column has its default.
+func (m *matcher) tableSchema(st *state) string {
+	parts := make([]string, len(m.keys))
+	for i, k := range m.keys {
+		id, typ, def := k.ID, k.Type.SQL(), "NULL"
+		if c := datafile.FindColumn(st.columns, k.Name); c >= 0 {
+			id = st.columns[c].ID
+			if d := st.columns[c].InitialDefault; d != nil {
+				def = datafile.QuoteText(*d)
+			}
+		}
+		parts[i] = fmt.Sprintf("%d: {name: 'k%d', type: %s, default_value: %s}", id, i, datafile.QuoteText(typ), def)
+	}
+	return "MAP {" + strings.Join(parts, ", ") + "}"
+}
+
+// loadFew reads the distinct keys when they are few.
+func (m *matcher) loadFew(ctx context.Context) error {
+	if m.known || m.stage.rows > 4*fewKeys {
+		m.known = true
+		return nil
+	}
+	m.known = true
+	sel := make([]string, len(m.keys))
+	for i, k := range m.keys {
+		if k.Type.Nested() || k.Type.Name == "blob" {
+			return nil
+		}
+		sel[i] = "CAST(" + datafile.Quote(k.Name) + " AS VARCHAR)"
+	}
+	rows, err := engine.Collect(ctx, m.j.conn, fmt.Sprintf("SELECT DISTINCT %s FROM (%s) LIMIT %d", strings.Join(sel, ", "), m.stage.relation(m.j.plan), fewKeys+1), nil)
+	if err != nil || len(rows) > fewKeys {
+		return matchError(ctx, err)
+	}
+	m.few = []string{}
+	for _, r := range rows {
+		m.addFew(r)
+	}
+	return nil
+}
+
+func (m *matcher) addFew(r []any) {
+	conds := make([]string, len(r))
+	bounds := make(keyBound, len(r))
+	for i, v := range r {
+		text, ok := v.(string)
+		if !ok {
+			conds[i] = fmt.Sprintf("k%d IS NULL", i)
+			continue
+		}
+		conds[i] = fmt.Sprintf("k%d = CAST(%s AS %s)", i, datafile.QuoteText(text), m.keys[i].Type.SQL())
+		if b, ok := datafile.ParseBound(m.keys[i].Type, text); ok {
+			bounds[i] = &b
+		}
+	}
+	m.few = append(m.few, "("+strings.Join(conds, " AND ")+")")
+	m.fewIn = append(m.fewIn, bounds)
+}
+
+// mayHold reports whether the file can hold any of the keys, from statistics
+// alone: never trusted to find, only to skip.
+func (m *matcher) mayHold(st *state, f *catalog.File) bool {
+	if m.few != nil {
+		for _, k := range m.fewIn {
+			if m.mayHoldKey(st, f, k) {
+				return true
+			}
+		}
+		return len(m.fewIn) == 0
+	}
+	for _, k := range m.keys {
+		if !m.overlaps(st, f, k) {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *matcher) fileStats(st *state, f *catalog.File, k datafile.Column) (datafile.Stats, datafile.Type, bool) {
+	i := datafile.FindColumn(st.columns, k.Name)
+	if i < 0 {
+		return datafile.Stats{}, k.Type, false
+	}
+	s, ok := f.Stats[st.columns[i].ID]
+	return s, st.columns[i].Type, ok
+}
+
+// mayHoldKey tests one key against the file's bounds; nil bounds are keys
+// that are NULL or do not compare.
+func (m *matcher) mayHoldKey(st *state, f *catalog.File, key keyBound) bool {
+	for i, k := range m.keys {
+		s, t, ok := m.fileStats(st, f, k)
+		if !ok || key[i] == nil || s.Min == nil || s.Max == nil || s.ContainsNaN != nil && *s.ContainsNaN {
+			continue
+		}
+		lo, ok1 := datafile.ParseBound(t, *s.Min)
+		hi, ok2 := datafile.ParseBound(t, *s.Max)
+		if !ok1 || !ok2 {
+			continue
+		}
+		a, c1 := key[i].Compare(lo)
+		b, c2 := key[i].Compare(hi)
+		if c1 && c2 && (a < 0 || b > 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// overlaps tests the stage's range of one key column against the file's.
+func (m *matcher) overlaps(st *state, f *catalog.File, k datafile.Column) bool {
+	s, t, ok := m.fileStats(st, f, k)
+	if !ok || s.ContainsNaN != nil && *s.ContainsNaN {
+		return true
+	}
+	for _, g := range m.stage.files {
+		own, ok := g.stats[k.ID]
+		if !ok || own.ContainsNaN != nil && *own.ContainsNaN || own.NullCount > 0 && s.NullCount > 0 {
+			return true
+		}
+		if own.ValueCount == 0 || s.ValueCount == 0 {
+			continue
+		}
+		if own.Min == nil || own.Max == nil || s.Min == nil || s.Max == nil || rangesMeet(k.Type, own, t, s) {
+			return true
+		}
+	}
+	return false
+}
+
+func rangesMeet(t1 datafile.Type, a datafile.Stats, t2 datafile.Type, b datafile.Stats) bool {
+	lo1, ok1 := datafile.ParseBound(t1, *a.Min)
+	hi1, ok2 := datafile.ParseBound(t1, *a.Max)
+	lo2, ok3 := datafile.ParseBound(t2, *b.Min)
+	hi2, ok4 := datafile.ParseBound(t2, *b.Max)
+	if !ok1 || !ok2 || !ok3 || !ok4 {
+		return true
+	}
+	below, c1 := hi1.Compare(lo2)
+	above, c2 := lo1.Compare(hi2)
+	return !c1 || !c2 || below >= 0 && above <= 0
+}

@@ -1,0 +1,57 @@
+package ingest
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// OptionDefault is an option of a table or SuperTable with its default and range.
+type OptionDefault struct {
+	Name        string
+	Value       int64
+	Least, Most int64
+}
+
+// OptionDefaults are the options that the write path honours.
+var OptionDefaults = []OptionDefault{
+	{"compression_level", defaultLevel, 1, 22},         // of Zstandard, when a write names none
+	{"inline_delete_limit", inlineLimit, 0, 100_000},   // rows that one write may mark dead inside the catalog
+	{"target_file_size", fileBytes, 1 << 20, 16 << 30}, // bytes at which a write starts another data file
+}
+
+// CheckOption refuses unknown names and values out of range; "" removes a setting.
+func CheckOption(name, value string) error {
+	var names []string
+	for _, d := range OptionDefaults {
+		names = append(names, d.Name)
+		if !strings.EqualFold(d.Name, name) {
+			continue
+		}
+		if value == "" {
+			return nil
+		}
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil || n < d.Least || n > d.Most {
+			return errs.New(errs.InvalidArgument, "option %s takes a whole number from %d to %d, not %q", d.Name, d.Least, d.Most, value)
+		}
+		return nil
+	}
+	return errs.New(errs.InvalidArgument, "unknown option %q; there are %s", name, strings.Join(names, ", "))
+}
+
+// options reads what holds for a table: its own setting, else the
+// SuperTable's, else the default.
+func mergeOptions(super, table map[string]string) map[string]int64 {
+	out := map[string]int64{}
+	for _, d := range OptionDefaults {
+		out[d.Name] = d.Value
+		for _, from := range []map[string]string{super, table} {
+			if n, err := strconv.ParseInt(from[d.Name], 10, 64); err == nil {
+				out[d.Name] = n
+			}
+		}
+	}
+	return out
+}

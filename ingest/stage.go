@@ -1,0 +1,243 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/storage"
+)
+
+// fileBytes is the size at which a write starts another data file.
+const fileBytes = 512 << 20
+
+// defaultLevel of Zstandard.
+const defaultLevel = 3
+
+// stage is a set of data files under the lease: written, synced, not yet named.
+type stage struct {
+	files     []staged
+	rows      int64
+	published bool
+}
+
+type staged struct {
+	rel   string // relative to the data folder
+	path  string // under the lease
+	info  catalog.NewFile
+	stats map[int64]datafile.Stats
+}
+
+// stage writes the relation, read through the plan, to new files.
+func (j *job) stage(ctx context.Context, p *plan, from string) (*stage, error) {
+	return j.writeFiles(ctx, p, p.selectSQL(from))
+}
+
+func (j *job) writeFiles(ctx context.Context, p *plan, query string) (*stage, error) {
+	dir := j.w.Catalog.Dir(j.base.table)
+	if !j.base.exists {
+		dir = catalog.TableDir(j.name)
+	}
+	leaseDir := j.w.Catalog.Folder().LeaseDir(j.lease)
+	out := filepath.Join(leaseDir, "out-"+strings.TrimSuffix(datafile.NewName(), ".parquet"))
+	home := filepath.Join(leaseDir, filepath.FromSlash(dir))
+	if err := os.MkdirAll(home, 0o777); err != nil {
+		return nil, errs.Wrap(errs.Unavailable, err, "make a folder under tmp")
+	}
+	defer func() { _ = os.RemoveAll(out) }()
+	if j.limits == nil {
+		j.limits = mergeOptions(nil, nil)
+	}
+	level := int64(j.o.CompressionLevel)
+	if level == 0 {
+		level = j.limits["compression_level"]
+	}
+	cols := p.fileColumns()
+	sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL %d, FIELD_IDS %s, RETURN_STATS, FILE_SIZE_BYTES %d, FILENAME_PATTERN 'part-{i}')",
+		query, datafile.QuoteText(out), level, datafile.FieldIDs(cols), j.limits["target_file_size"])
+	rows, err := engine.Collect(ctx, j.conn, sql, nil)
+	if err != nil {
+		return nil, err
+	}
+	st := &stage{}
+	j.stages = append(j.stages, st)
+	leaves := datafile.Leaves(cols)
+	for _, r := range rows {
+		if err := st.add(r, dir, home, leaves); err != nil {
+			return nil, err
+		}
+	}
+	return st, nil
+}
+
+// add takes one file that COPY reports: filename, count, file_size_bytes,
+// footer_size_bytes, column_statistics.
+func (s *stage) add(r []any, dir, home string, leaves []datafile.Leaf) error {
+	from, count := r[0].(string), toInt(r[1])
+	if count == 0 {
+		return nil // an empty input has no file
+	}
+	name := datafile.NewName()
+	path := filepath.Join(home, name)
+	if err := os.Rename(from, path); err != nil {
+		return errs.Wrap(errs.Unavailable, err, "name a data file")
+	}
+	if err := storage.SyncFile(path); err != nil {
+		return err
+	}
+	sum, err := storage.Checksum(path)
+	if err != nil {
+		return err
+	}
+	f := staged{rel: dir + name, path: path, stats: map[int64]datafile.Stats{}}
+	f.info = catalog.NewFile{Rel: f.rel, Records: count, Size: toInt(r[2]), Footer: toInt(r[3]), SHA256: sum, Stats: datafile.LeafStats(leaves, statMap(r[4]))}
+	for _, st := range f.info.Stats {
+		f.stats[st.ColumnID] = st
+	}
+	s.files = append(s.files, f)
+	s.rows += count
+	return nil
+}
+
+func toInt(v any) int64 {
+	switch n := v.(type) {
+	case int64:
+		return n
+	case uint64:
+		return int64(n)
+	}
+	return 0
+}
+
+// statMap turns the engine's MAP(VARCHAR, MAP(VARCHAR, VARCHAR)) into maps.
+func statMap(v any) map[string]map[string]string {
+	out := map[string]map[string]string{}
+	entries, _ := v.([][2]any)
+	for _, e := range entries {
+		name, _ := e[0].(string)
+		facts := map[string]string{}
+		inner, _ := e[1].([][2]any)
+		for _, kv := range inner {
+			k, _ := kv[0].(string)
+			val, ok := kv[1].(string)
+			if ok {
+				facts[k] = val
+			}
+		}
+		out[name] = facts
+	}
+	return out
+}
+
+// relation reads the stage's rows back, its columns named as in p.
+func (s *stage) relation(p *plan) string {
+	if len(s.files) == 0 {
+		parts := make([]string, len(p.file))
+		for i, f := range p.file {
+			parts[i] = "CAST(NULL AS " + f.column.Type.SQL() + ") AS " + datafile.Quote(f.column.Name)
+		}
+		return "SELECT " + strings.Join(parts, ", ") + " WHERE false"
+	}
+	return "SELECT * FROM read_parquet(" + pathList(s.paths()) + ", hive_partitioning=false)"
+}
+
+func (s *stage) paths() []string {
+	out := make([]string, len(s.files))
+	for i, f := range s.files {
+		out[i] = f.path
+	}
+	return out
+}
+
+func pathList(paths []string) string {
+	quoted := make([]string, len(paths))
+	for i, p := range paths {
+		quoted[i] = datafile.QuoteText(p)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+func (s *stage) newFiles() []catalog.NewFile {
+	out := make([]catalog.NewFile, len(s.files))
+	for i, f := range s.files {
+		out[i] = f.info
+	}
+	return out
+}
+
+// publish names the files of the stage that will be committed and of the
+// delete files under data/. The lease keeps their trace until the commit.
+func (j *job) publish() error {
+	if j.o.DeleteOnly || j.out.published {
+		return nil
+	}
+	for _, f := range j.out.files {
+		if err := j.w.Catalog.Folder().Publish(j.lease, f.rel); err != nil {
+			return err
+		}
+	}
+	j.out.published = true
+	return nil
+}
+
+// cleanUp removes what the job leaves: the traces of committed files, and
+// the files that were not committed. A file whose commit is in doubt stays for
+// the sweeper, which asks the catalog.
+func (j *job) cleanUp() {
+	folder := j.w.Catalog.Folder()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, s := range j.stages {
+		for _, f := range s.files {
+			j.dispose(ctx, folder, f.rel, s.published)
+		}
+	}
+	if j.deletes != nil {
+		for _, rel := range j.deletes.published {
+			j.dispose(ctx, folder, rel, true)
+		}
+	}
+}
+
+func (j *job) dispose(ctx context.Context, folder storage.Folder, rel string, published bool) {
+	if published && !j.named[rel] {
+		if !j.committed { // perhaps: the answer of a failed COMMIT may be lost
+			named, err := j.w.Catalog.Names(ctx, rel)
+			if err != nil || named {
+				return
+			}
+		}
+		folder.Unpublish(rel)
+	}
+	folder.Retire(j.lease, rel)
+}
+
+// watch reports the progress of the staging until the returned function is called.
+func (j *job) watch() func() {
+	if j.o.Progress == nil {
+		return func() {}
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				p := j.conn.Progress() / 100
+				j.o.Progress(Progress{Phase: "reading", Fraction: max(p, -1), TotalBytes: j.rel.Bytes})
+			}
+		}
+	}()
+	return func() { close(stop); <-done }
+}

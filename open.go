@@ -1,0 +1,116 @@
+package supertable
+
+import (
+	"context"
+	"errors"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/engine/duckdb"
+	"github.com/supertable-go/supertable/ingest"
+	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/query"
+	"github.com/supertable-go/supertable/rbac"
+	"github.com/supertable-go/supertable/storage"
+)
+
+// SuperTable is one open SuperTable.
+type SuperTable struct {
+	lake      *Lake
+	folder    storage.Folder
+	org, name string
+	catalog   *catalog.Catalog
+	writer    *ingest.Writer
+
+	mu      sync.Mutex
+	engines map[string]engine.Engine // by the data folders that they read; "" writes; guarded by mu
+}
+
+func newSuperTable(l *Lake, folder storage.Folder, org, name string, c *catalog.Catalog) *SuperTable {
+	st := &SuperTable{lake: l, folder: folder, org: org, name: name, catalog: c, engines: map[string]engine.Engine{}}
+	st.writer = &ingest.Writer{Catalog: c, Engine: st.writeEngine, Super: name, Logger: l.opts.Logger}
+	return st
+}
+
+// Name is the SuperTable's name, Organization the one it lies in.
+func (s *SuperTable) Name() string { return s.name }
+
+// Organization is the organization that the SuperTable lies in.
+func (s *SuperTable) Organization() string { return s.org }
+
+func (s *SuperTable) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []error
+	for _, e := range s.engines {
+		all = append(all, e.Close())
+	}
+	s.engines = map[string]engine.Engine{}
+	return errors.Join(append(all, s.catalog.Close())...)
+}
+
+// writeEngine is the engine that reads inputs and writes files. No user's SQL
+// ever reaches it.
+func (s *SuperTable) writeEngine(context.Context) (engine.Engine, error) {
+	return s.engine("", nil)
+}
+
+// readEngine is the locked engine that runs users' queries over the data of
+// these SuperTables.
+func (s *SuperTable) readEngine(supers []*query.Super) (engine.Engine, error) {
+	dirs := make([]string, len(supers))
+	for i, o := range supers {
+		dirs[i] = strings.TrimSuffix(o.Catalog.DataPath(), "/")
+	}
+	sort.Strings(dirs)
+	return s.engine(strings.Join(dirs, "\x00"), dirs)
+}
+
+func (s *SuperTable) engine(key string, dirs []string) (engine.Engine, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.engines[key]; ok {
+		return e, nil
+	}
+	o := s.lake.opts
+	e, err := duckdb.Open(engine.Options{MemoryBytes: o.MemoryBytes, Threads: o.Threads, SpillDir: s.folder.SpillDir(), ReadDirs: dirs})
+	if err != nil {
+		return nil, errs.Wrap(errs.Internal, err, "the engine did not start: %v", err)
+	}
+	s.engines[key] = e
+	return e, nil
+}
+
+// queryEnv is what the read path asks of the lake, for one principal.
+type queryEnv struct {
+	st        *SuperTable
+	principal rbac.Principal
+}
+
+// Super opens another SuperTable of the organization as the same principal.
+func (e queryEnv) Super(ctx context.Context, name string) (*query.Super, error) {
+	if strings.EqualFold(name, e.st.name) {
+		return e.st.querySuper(e.principal), nil
+	}
+	missing := errs.New(errs.NotFound, "SuperTable not found: %s/%s", e.st.org, name)
+	other, err := e.st.lake.SuperTable(ctx, e.st.org, name)
+	if kind := errs.KindOf(err); kind == errs.NotFound || kind == errs.InvalidArgument {
+		return nil, missing
+	}
+	if err != nil {
+		return nil, err
+	}
+	return other.querySuper(e.principal), nil
+}
+
+// Engine gives the locked engine for a set of SuperTables.
+func (e queryEnv) Engine(_ context.Context, supers []*query.Super) (engine.Engine, error) {
+	return e.st.readEngine(supers)
+}
+
+func (s *SuperTable) querySuper(p rbac.Principal) *query.Super {
+	return &query.Super{Organization: s.org, Name: s.name, Catalog: s.catalog, Grant: rbac.Policy{}.Grant(p)}
+}

@@ -1,0 +1,220 @@
+package query
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/query/statement"
+)
+
+// pruner decides from statistics whether a file may hold a row for which a
+// predicate is true. It is a pure function of both: every doubt keeps the file.
+type pruner struct {
+	columns []datafile.Column
+}
+
+// leaves lists the leaves whose statistics the predicate asks for.
+func (p pruner) leaves(e statement.Expr) []int64 {
+	seen := map[int64]bool{}
+	var out []int64
+	var walk func(statement.Expr)
+	add := func(name string) {
+		if c, ok := p.column(name); ok && !seen[c.ID] {
+			seen[c.ID] = true
+			out = append(out, c.ID)
+		}
+	}
+	walk = func(e statement.Expr) {
+		switch x := e.(type) {
+		case statement.And:
+			for _, c := range x {
+				walk(c)
+			}
+		case statement.Or:
+			for _, c := range x {
+				walk(c)
+			}
+		case statement.Compare:
+			add(x.Column)
+		case statement.In:
+			add(x.Column)
+		case statement.Null:
+			add(x.Column)
+		}
+	}
+	walk(e)
+	return out
+}
+
+func (p pruner) column(name string) (datafile.Column, bool) {
+	i := datafile.FindColumn(p.columns, name)
+	if i < 0 || p.columns[i].Type.Nested() {
+		return datafile.Column{}, false
+	}
+	return p.columns[i], true
+}
+
+// mayHold reports whether the file may hold a row for which e is true.
+func (p pruner) mayHold(f *catalog.File, e statement.Expr) bool {
+	switch x := e.(type) {
+	case statement.And:
+		for _, c := range x {
+			if !p.mayHold(f, c) {
+				return false
+			}
+		}
+	case statement.Or:
+		for _, c := range x {
+			if p.mayHold(f, c) {
+				return true
+			}
+		}
+		return false
+	case statement.Compare:
+		return p.compare(f, x.Column, x.Op, x.Value)
+	case statement.In:
+		if x.Not {
+			return true
+		}
+		for _, v := range x.Values {
+			if p.compare(f, x.Column, statement.Equal, v) {
+				return true
+			}
+		}
+		return false
+	case statement.Null:
+		return p.null(f, x)
+	}
+	return true
+}
+
+func (p pruner) stats(f *catalog.File, name string) (datafile.Column, datafile.Stats, bool) {
+	c, ok := p.column(name)
+	if !ok || f.PartialMax != nil {
+		return c, datafile.Stats{}, false
+	}
+	s, ok := f.Stats[c.ID]
+	return c, s, ok
+}
+
+func (p pruner) null(f *catalog.File, x statement.Null) bool {
+	_, s, ok := p.stats(f, x.Column)
+	if !ok {
+		return true
+	}
+	if x.Not {
+		return s.ValueCount > 0
+	}
+	return s.NullCount > 0
+}
+
+// compare tests column op literal against the file's bounds.
+func (p pruner) compare(f *catalog.File, name string, op statement.Op, lit statement.Literal) bool {
+	c, s, ok := p.stats(f, name)
+	if !ok {
+		return true
+	}
+	if s.ValueCount == 0 {
+		return false // nothing but NULL: no comparison is true
+	}
+	if s.Min == nil || s.Max == nil || s.ContainsNaN != nil && *s.ContainsNaN {
+		return true
+	}
+	lo, ok1 := datafile.ParseBound(c.Type, *s.Min)
+	hi, ok2 := datafile.ParseBound(c.Type, *s.Max)
+	v, ok3 := p.bound(c.Type, lit)
+	if !ok1 || !ok2 || !ok3 {
+		return true
+	}
+	a, c1 := v.Compare(lo)
+	b, c2 := v.Compare(hi)
+	if !c1 || !c2 {
+		return true
+	}
+	switch op {
+	case statement.Equal:
+		return a >= 0 && b <= 0
+	case statement.Less:
+		return a > 0
+	case statement.LessOrEqual:
+		return a >= 0
+	case statement.Greater:
+		return b < 0
+	case statement.GreaterOrEqual:
+		return b <= 0
+	}
+	return true
+}
+
+// bound turns a literal into a value that compares with the column's bounds
+// as the engine would compare the two; ok is false where that is not sure.
+func (p pruner) bound(t datafile.Type, lit statement.Literal) (datafile.Bound, bool) {
+	typ, text := lit.Type, lit.Text
+	number := strings.HasSuffix(typ, "INT") || typ == "INTEGER" || typ == "DECIMAL"
+	switch t.Name {
+	case "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "decimal":
+		// Exact numbers compare exactly; a DOUBLE would round the column, a
+		// text is cast to the column's type, with rounding.
+		if number && fitsDecimal(t, typ, text) {
+			return datafile.ParseBound(t, text)
+		}
+	case "float64":
+		if number || typ == "DOUBLE" {
+			if f, err := strconv.ParseFloat(text, 64); err == nil {
+				return datafile.FloatBound(f), true
+			}
+		}
+	case "varchar":
+		if typ == "VARCHAR" {
+			return datafile.ParseBound(t, text)
+		}
+	case "uuid":
+		if typ == "VARCHAR" || typ == "UUID" {
+			if len(text) == 36 {
+				return datafile.ParseBound(t, strings.ToLower(text))
+			}
+		}
+	case "boolean":
+		if typ == "BOOLEAN" {
+			return datafile.ParseBound(t, text)
+		}
+	case "date", "timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns":
+		return timeLiteral(t, typ, text)
+	}
+	return datafile.Bound{}, false
+}
+
+// fitsDecimal keeps out the cases in which the engine compares decimals in a
+// type that holds neither side exactly.
+func fitsDecimal(t datafile.Type, typ, text string) bool {
+	if t.Name != "decimal" && typ != "DECIMAL" {
+		return true
+	}
+	return len(text) <= 18 && (t.Name != "decimal" || t.Precision <= 18)
+}
+
+// timeLiteral takes dates and times in their ISO form only. A text compared
+// with a DATE column is cast to a date, which cuts the time.
+func timeLiteral(t datafile.Type, typ, text string) (datafile.Bound, bool) {
+	switch {
+	case typ == "DATE" && len(text) != 10:
+		return datafile.Bound{}, false
+	case typ == "VARCHAR" && t.Name == "date" && len(text) != 10:
+		return datafile.Bound{}, false
+	case typ != "DATE" && typ != "VARCHAR" && !strings.HasPrefix(typ, "TIMESTAMP"), typ == "TIMESTAMP WITH TIME ZONE":
+		return datafile.Bound{}, false
+	}
+	if strings.Contains(text, ".") && (typ != "TIMESTAMP_NS" || t.Name != "timestamp_ns") {
+		_, frac, _ := strings.Cut(text, ".")
+		limit := map[string]int{"timestamp_s": 0, "timestamp_ms": 3}[t.Name]
+		if t.Name == "timestamp" || t.Name == "timestamp_ns" || t.Name == "date" {
+			limit = 6
+		}
+		if len(frac) > limit {
+			return datafile.Bound{}, false
+		}
+	}
+	return datafile.ParseBound(datafile.Type{Name: "timestamp"}, text)
+}

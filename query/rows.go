@@ -1,0 +1,227 @@
+package query
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/query/statement"
+	"github.com/supertable-go/supertable/rbac"
+)
+
+// splice makes the views and the text that reads them.
+func (q *run) splice(ctx context.Context) (string, error) {
+	prefix, err := viewPrefix()
+	if err != nil {
+		return "", err
+	}
+	for i, r := range q.refs {
+		r.view = fmt.Sprintf("%s_%d", prefix, i)
+		if err := q.makeView(ctx, r); err != nil {
+			return "", err
+		}
+	}
+	view := func(i int, _ *statement.TableRef) string { return q.refs[i].view }
+	sql, err := q.stmt.Splice(view)
+	if err != nil {
+		return "", err
+	}
+	if err := q.stmt.Verify(ctx, statement.ParserOn(q.conn), sql, view); err != nil {
+		return "", err
+	}
+	if q.o.DefaultLimit > 0 && q.stmt.Kind == statement.Select {
+		sql = q.stmt.WithLimit(sql, q.o.DefaultLimit)
+	}
+	switch q.stmt.Kind {
+	case statement.Explain:
+		sql = "EXPLAIN " + sql
+	case statement.ExplainAnalyze:
+		sql = "EXPLAIN ANALYZE " + sql
+	case statement.DescribeQuery:
+		sql = "DESCRIBE " + sql
+	}
+	q.report.done("CREATING_REFLECTION")
+	return sql, nil
+}
+
+// viewPrefix is a name that no user can guess: nothing in a text can mean one
+// of our views.
+func viewPrefix() (string, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", errs.Wrap(errs.Internal, err, "no randomness")
+	}
+	return "v_" + hex.EncodeToString(b[:]), nil
+}
+
+func (q *run) makeView(ctx context.Context, r *reference) error {
+	sql, err := r.sql(func(dead [][]uint64) (uint64, error) {
+		token, release, err := q.conn.Live(dead)
+		if err == nil {
+			q.frees = append(q.frees, release)
+		}
+		return token, err
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.checkFiles(); err != nil {
+		return err
+	}
+	if err := q.conn.Exec(ctx, "CREATE TEMP VIEW "+r.view+" AS "+sql); err != nil {
+		return q.wordError(ctx, err)
+	}
+	return nil
+}
+
+// checkFiles compares the files that will be read with what the catalog says
+// of them (decision 29).
+func (r *reference) checkFiles() error {
+	for _, m := range r.members {
+		if m.scan == nil {
+			continue
+		}
+		if err := m.scan.Check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *run) execute(ctx context.Context, sql string) (*Rows, error) {
+	params, err := q.parameters()
+	if err != nil {
+		return nil, err
+	}
+	rr, err := q.conn.Query(ctx, sql, params)
+	if err != nil {
+		return nil, q.wordError(ctx, err)
+	}
+	return &Rows{ctx: ctx, q: q, rr: rr, schema: rr.Schema()}, nil
+}
+
+// parameters gives the values of those parameters that the text has.
+func (q *run) parameters() (map[string]any, error) {
+	out := map[string]any{}
+	for _, name := range q.stmt.Parameters {
+		found := false
+		for k, v := range q.o.Params {
+			if strings.EqualFold(k, name) {
+				out[name], found = v, true
+			}
+		}
+		if !found {
+			return nil, errs.New(errs.InvalidArgument, "the parameter $%s has no value; give it one with --param %s=…", name, name)
+		}
+	}
+	return out, nil
+}
+
+// Rows streams a result.
+type Rows struct {
+	ctx    context.Context //nolint:containedctx // lives as long as the result
+	q      *run
+	rr     array.RecordReader
+	schema *arrow.Schema
+	err    error
+	once   sync.Once
+}
+
+// Schema of the result.
+func (r *Rows) Schema() *arrow.Schema { return r.schema }
+
+// Next reads the next batch.
+func (r *Rows) Next() bool {
+	if r.rr == nil || r.err != nil {
+		return false
+	}
+	if r.rr.Next() {
+		r.q.report.rows += r.rr.RecordBatch().NumRows()
+		return true
+	}
+	if err := r.rr.Err(); err != nil {
+		r.err = r.q.wordError(r.ctx, err)
+		if cerr := errs.FromContext(r.ctx, "query"); cerr != nil {
+			r.err = cerr
+		}
+	}
+	r.finish()
+	return false
+}
+
+// Batch is the current batch, valid until the next Next or Close.
+func (r *Rows) Batch() arrow.RecordBatch { return r.rr.RecordBatch() }
+
+// Err is what ended the rows early.
+func (r *Rows) Err() error { return r.err }
+
+// Close ends the query and releases what it holds. It may be called twice.
+func (r *Rows) Close() error {
+	r.finish()
+	if r.rr != nil {
+		r.rr.Release()
+		r.rr = nil
+	}
+	r.q.free()
+	return nil
+}
+
+func (r *Rows) finish() {
+	r.once.Do(func() {
+		r.q.report.done("EXECUTING_QUERY")
+		r.q.report.finish()
+	})
+}
+
+// constants runs a relation of constants: the answer to SHOW and DESCRIBE.
+func (q *run) constants(ctx context.Context, sql string) (*Rows, error) {
+	rr, err := q.conn.Query(ctx, sql, nil)
+	if err != nil {
+		return nil, q.wordError(ctx, err)
+	}
+	return &Rows{ctx: ctx, q: q, rr: rr, schema: rr.Schema()}, nil
+}
+
+func (q *run) showTables(ctx context.Context) (*Rows, error) {
+	var rows []string
+	err := q.own.Catalog.Read(ctx, func(v *catalog.View) error {
+		at, err := q.snapshot(ctx, v, nil)
+		if err != nil {
+			return err
+		}
+		q.report.snapshot(q.own, at.ID, true)
+		tables, err := v.Tables(ctx, at.ID)
+		for _, t := range tables {
+			if q.own.Grant.Permits(rbac.Read, t.Name) || q.own.Grant.Permits(rbac.Meta, t.Name) {
+				rows = append(rows, "("+datafile.QuoteText(t.Name)+")")
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	q.report.done("META")
+	return q.constants(ctx, fixedSQL([]string{"name"}, rows))
+}
+
+func (q *run) describe(ctx context.Context) (*Rows, error) {
+	var rows []string
+	for _, c := range q.refs[0].columns {
+		typ := c.Type.SQL()
+		if c.Type.Name == "" {
+			typ = "VARCHAR"
+		}
+		rows = append(rows, fmt.Sprintf("(%s, %s, 'YES')", datafile.QuoteText(c.Name), datafile.QuoteText(typ)))
+	}
+	return q.constants(ctx, fixedSQL([]string{"column_name", "column_type", `"null"`}, rows))
+}

@@ -1,0 +1,78 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// The engine's messages suggest names and carry paths, so none leaves this
+// package unless it is worded here.
+var (
+	missingColumn = regexp.MustCompile(`(?i)(?:Referenced column|does not have a column named|Column|column name|EXCLUDE list:? Column|REPLACE list:? Column) "((?:[^"]|"")+)"(?: (?:not found|in (?:EXCLUDE|REPLACE) list not found)|$|\b)`)
+	fileName      = regexp.MustCompile(`[^\s"':]*/([^\s"':/]+\.parquet)`)
+	viewName      = regexp.MustCompile(`"?v_[0-9a-f]{16}_(\d+)"?`)
+	hints         = regexp.MustCompile(`(?s)\s*(?:Did you mean|Candidate|LINE \d+:|\n).*$`)
+)
+
+// wordError turns an error of the engine into one that may be shown.
+func (q *run) wordError(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if cerr := errs.FromContext(ctx, "query"); cerr != nil {
+		return cerr
+	}
+	var ee *engine.Error
+	if !errors.As(err, &ee) {
+		return err
+	}
+	text := q.plain(ee.Message)
+	switch ee.Class {
+	case "parser", "binder", "catalog", "syntax", "parameter not resolved", "parameter not allowed", "not implemented", "mismatch type", "sequence", "expression":
+		if m := missingColumn.FindStringSubmatch(ee.Message); m != nil && strings.Contains(ee.Message, "not found") || m != nil && strings.Contains(ee.Message, "does not have a column") {
+			return errs.Wrap(errs.InvalidArgument, err, "Missing column(s): %s", strings.ReplaceAll(m[1], `""`, `"`))
+		}
+		return errs.Wrap(errs.InvalidArgument, err, "%s", text)
+	case "conversion", "invalid input", "out of range", "divide by zero", "constraint", "invalid type", "decimal", "mismatch":
+		return errs.Wrap(errs.InvalidArgument, err, "%s", text)
+	case "io", "corrupt", "serialization":
+		if m := fileName.FindStringSubmatch(ee.Message); m != nil {
+			return errs.Wrap(errs.Corrupt, err, "the file %s cannot be read or is not what was written", filepath.Base(m[1]))
+		}
+		return errs.Wrap(errs.Corrupt, err, "a data file cannot be read")
+	case "out of memory":
+		return errs.Wrap(errs.Unavailable, err, "the query needs more memory than it may use")
+	case "permission":
+		return errs.Wrap(errs.Denied, err, "the statement is not allowed")
+	case "interrupt":
+		return errs.Wrap(errs.Cancelled, err, "query: cancelled")
+	}
+	if m := fileName.FindStringSubmatch(ee.Message); m != nil {
+		return errs.Wrap(errs.Corrupt, err, "the file %s cannot be read or is not what was written", filepath.Base(m[1]))
+	}
+	return errs.Wrap(errs.Internal, err, "the engine could not run the query (%s)", ee.Class)
+}
+
+// plain takes hints, paths and the names of views out of a message.
+func (q *run) plain(s string) string {
+	s = hints.ReplaceAllString(s, "")
+	s = fileName.ReplaceAllString(s, "$1")
+	s = viewName.ReplaceAllStringFunc(s, func(m string) string {
+		for _, r := range q.refs {
+			if strings.Contains(m, r.view) {
+				return r.t.Name
+			}
+		}
+		return "a table"
+	})
+	if s = strings.TrimSpace(s); s == "" {
+		return "the statement cannot be run"
+	}
+	return s
+}

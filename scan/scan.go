@@ -1,0 +1,440 @@
+// Package scan reads one table at one snapshot: it turns what the catalog says
+// of its files into one SELECT that yields the live rows. Columns are found by
+// field id, so renames, added, widened and defaulted columns come out right;
+// dead rows are left out; no file is opened to plan.
+package scan
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// Scan is one table at one snapshot as a statement reads it: its columns and
+// the files that are left after pruning, in branches that are read alike.
+type Scan struct {
+	Counts Counts
+
+	table    catalog.Table
+	at       int64
+	columns  []datafile.Column
+	branches []*branch
+	inlined  []inlinedRows
+}
+
+// Counts is what planning found: before pruning and after.
+type Counts struct {
+	FilesTotal, FilesRead, BytesTotal, BytesRead int64
+	Rows                                         int64 // live rows of the table, as far as was looked at
+}
+
+// Live registers the dead rows of a list of files with the engine and gives
+// the token under which SQL asks for them.
+type Live func(dead [][]uint64) (token uint64, err error)
+
+// branch is a set of files that one read_parquet reads: same schema version,
+// same mapping, with or without dead rows.
+type branch struct {
+	key     branchKey
+	columns []datafile.Column // as the files have them
+	files   []catalog.File
+	dead    [][]uint64
+	mapping []catalog.MappedColumn
+}
+
+type branchKey struct {
+	schema  int64 // snapshot of the files' schema version; 0 when it is the table's own
+	mapping int64 // 0 is by field id
+	partial bool
+	dirty   bool
+}
+
+// inlinedRows are rows that the catalog itself holds.
+type inlinedRows struct {
+	columns []datafile.Column
+	rows    [][]any
+}
+
+// Plan reads what the catalog has of a table, with the statistics of the
+// leaves, and sorts its files into branches. keep decides from them alone
+// whether a file may hold a row that matters.
+func Plan(ctx context.Context, v *catalog.View, t catalog.Table, at int64, cols []datafile.Column, leaves []int64, keep func(*catalog.File) bool) (*Scan, error) {
+	r := &Scan{table: t, at: at, columns: cols}
+	files, err := v.Files(ctx, t, at, leaves)
+	if err != nil {
+		return nil, err
+	}
+	schemas, err := newSchemas(ctx, v, r)
+	if err != nil {
+		return nil, err
+	}
+	byKey := map[branchKey]*branch{}
+	for i := range files {
+		f := &files[i]
+		r.Counts.FilesTotal++
+		r.Counts.BytesTotal += f.Size
+		r.Counts.Rows += f.Records
+		if !keep(f) {
+			continue
+		}
+		r.Counts.FilesRead++
+		r.Counts.BytesRead += f.Size
+		if err := r.place(ctx, v, f, schemas, byKey); err != nil {
+			return nil, err
+		}
+	}
+	return r, r.loadInlined(ctx, v)
+}
+
+func (r *Scan) place(ctx context.Context, v *catalog.View, f *catalog.File, schemas *schemas, byKey map[branchKey]*branch) error {
+	key := branchKey{dirty: f.Dirty(), partial: f.PartialMax != nil && *f.PartialMax > r.at}
+	if f.MappingID != nil {
+		key.mapping = *f.MappingID + 1
+	}
+	cols, version, err := schemas.of(ctx, f)
+	if err != nil {
+		return err
+	}
+	key.schema = version
+	b := byKey[key]
+	if b == nil {
+		b = &branch{key: key, columns: cols}
+		if f.MappingID != nil {
+			if b.mapping, err = v.Mapping(ctx, *f.MappingID); err != nil {
+				return err
+			}
+		}
+		byKey[key] = b
+		r.branches = append(r.branches, b)
+	}
+	b.files = append(b.files, *f)
+	if !key.dirty {
+		return nil
+	}
+	dead, err := v.Dead(ctx, r.table, f, r.at)
+	if err != nil {
+		return err
+	}
+	r.Counts.Rows -= dead.Count()
+	b.dead = append(b.dead, dead)
+	return nil
+}
+
+// schemas finds the columns of files that were written before a nested column
+// changed: the engine matches fields inside nested values by name, so those
+// files are read in their own shape and put into today's by field id.
+type schemas struct {
+	v        *catalog.View
+	r        *Scan
+	versions []int64 // nil when no column is nested
+	columns  map[int64][]datafile.Column
+	same     map[int64]bool
+}
+
+func newSchemas(ctx context.Context, v *catalog.View, r *Scan) (*schemas, error) {
+	s := &schemas{v: v, r: r, columns: map[int64][]datafile.Column{}, same: map[int64]bool{}}
+	for _, c := range r.columns {
+		if c.Type.Nested() {
+			var err error
+			s.versions, err = v.SchemaVersions(ctx, r.table)
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func (s *schemas) of(ctx context.Context, f *catalog.File) ([]datafile.Column, int64, error) {
+	var version int64
+	for _, b := range s.versions {
+		if b <= f.Begin {
+			version = b
+		}
+	}
+	if len(s.versions) == 0 || version == 0 {
+		return s.r.columns, 0, nil
+	}
+	cols, ok := s.columns[version]
+	if !ok {
+		var err error
+		if cols, err = s.v.Columns(ctx, s.r.table.ID, version); err != nil {
+			return nil, 0, err
+		}
+		s.columns[version] = cols
+		s.same[version] = sameNested(cols, s.r.columns)
+	}
+	if s.same[version] {
+		return s.r.columns, 0, nil
+	}
+	return cols, version, nil
+}
+
+// sameNested reports whether the nested columns that both have are alike.
+func sameNested(old, now []datafile.Column) bool {
+	byID := map[int64]datafile.Type{}
+	for _, c := range old {
+		byID[c.ID] = c.Type
+	}
+	for _, c := range now {
+		if t, ok := byID[c.ID]; ok && c.Type.Nested() && datafile.Convert("x", t, c.Type, false, "") != "x" {
+			return false
+		}
+	}
+	return true
+}
+
+// loadInlined reads the rows that the catalog itself holds.
+func (r *Scan) loadInlined(ctx context.Context, v *catalog.View) error {
+	tables, err := v.InlinedTables(ctx, r.table)
+	if err != nil {
+		return err
+	}
+	for _, it := range tables {
+		cols, err := v.Columns(ctx, r.table.ID, it.SchemaAt)
+		if err != nil {
+			return err
+		}
+		names := make([]string, len(cols))
+		for i, c := range cols {
+			names[i] = c.Name
+		}
+		rows, err := v.InlinedRows(ctx, it, r.at, names)
+		if err != nil {
+			return err
+		}
+		if len(rows) > 0 {
+			r.inlined = append(r.inlined, inlinedRows{cols, rows})
+			r.Counts.Rows += int64(len(rows))
+		}
+	}
+	return nil
+}
+
+// SQL gives the SELECT that yields the table's rows under its own column
+// names. live registers the dead rows of a branch and gives their token.
+func (r *Scan) SQL(live Live) (string, error) {
+	if len(r.columns) == 0 {
+		return "", errs.New(errs.Corrupt, "table %q has no columns", r.table.Name)
+	}
+	var parts []string
+	for _, b := range r.branches {
+		s, err := r.branchSQL(b, live)
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, s)
+	}
+	for _, in := range r.inlined {
+		parts = append(parts, r.inlinedSQL(in))
+	}
+	if len(parts) == 0 {
+		return r.emptySQL(), nil
+	}
+	return strings.Join(parts, "\nUNION ALL\n"), nil
+}
+
+// Files lists the files that the statement will read.
+func (r *Scan) Files() []catalog.File {
+	var out []catalog.File
+	for _, b := range r.branches {
+		out = append(out, b.files...)
+	}
+	return out
+}
+
+// Check compares the files with what the catalog says of them (decision 29).
+func (r *Scan) Check() error {
+	for _, f := range r.Files() {
+		if err := catalog.CheckFile(f.Path, f.Size, f.Footer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Scan) emptySQL() string {
+	sel := make([]string, len(r.columns))
+	for i, c := range r.columns {
+		sel[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type.SQL(), datafile.Quote(c.Name))
+	}
+	return "SELECT " + strings.Join(sel, ", ") + " WHERE false"
+}
+
+func (r *Scan) branchSQL(b *branch, live Live) (string, error) {
+	if b.mapping != nil {
+		return r.mappedSQL(b, live)
+	}
+	schema, sel := r.schemaMap(b)
+	var where []string
+	if b.key.dirty {
+		token, err := live(b.dead)
+		if err != nil {
+			return "", err
+		}
+		where = append(where, fmt.Sprintf("st_live(%d, file_index, file_row_number)", token))
+	}
+	if b.key.partial {
+		schema = append(schema, fmt.Sprintf("%d: {name: 'snapshot', type: 'BIGINT', default_value: NULL::VARCHAR}", datafile.SnapshotIDField))
+		where = append(where, fmt.Sprintf("snapshot <= %d", r.at))
+	}
+	sql := fmt.Sprintf("SELECT %s FROM read_parquet(%s, schema=MAP {%s}%s)", strings.Join(sel, ", "), pathList(b.files), strings.Join(schema, ", "), rowNumbers(b.key.dirty))
+	if len(where) > 0 {
+		sql += " WHERE " + strings.Join(where, " AND ")
+	}
+	return sql, nil
+}
+
+func rowNumbers(dirty bool) string {
+	if dirty {
+		return ", file_row_number=true"
+	}
+	return ""
+}
+
+// schemaMap maps field ids to c<id>, so that no name of a user's column meets
+// one of the engine's, and selects them under their own names.
+func (r *Scan) schemaMap(b *branch) (schema, sel []string) {
+	inFile := map[int64]datafile.Column{}
+	for _, c := range b.columns {
+		inFile[c.ID] = c
+	}
+	for _, c := range r.columns {
+		t := c.Type
+		if old, ok := inFile[c.ID]; ok && t.Nested() {
+			t = old.Type
+		}
+		def := "NULL::VARCHAR"
+		if c.InitialDefault != nil {
+			def = datafile.QuoteText(*c.InitialDefault)
+		}
+		schema = append(schema, fmt.Sprintf("%d: {name: 'c%d', type: %s, default_value: %s}", c.ID, c.ID, datafile.QuoteText(t.SQL()), def))
+		name := fmt.Sprintf("c%d", c.ID)
+		sel = append(sel, datafile.Convert(name, t, c.Type, false, "read")+" AS "+datafile.Quote(c.Name))
+	}
+	return schema, sel
+}
+
+func pathList(files []catalog.File) string {
+	quoted := make([]string, len(files))
+	for i := range files {
+		quoted[i] = datafile.QuoteText(files[i].Path)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// mappedSQL reads files that were added as they were: columns by name, and
+// some from the path.
+func (r *Scan) mappedSQL(b *branch, live Live) (string, error) {
+	top := map[int64]catalog.MappedColumn{}
+	for _, m := range b.mapping {
+		if m.Parent < 0 {
+			top[m.Field] = m
+		}
+	}
+	var parts []string
+	for i := range b.files { // one file at a time: each may lack or have other columns
+		f := &b.files[i]
+		sel := make([]string, len(r.columns))
+		for k, c := range r.columns {
+			sel[k] = mappedColumn(c, top, f) + " AS " + datafile.Quote(c.Name)
+		}
+		where := ""
+		if b.key.dirty {
+			token, err := live(b.dead[i : i+1])
+			if err != nil {
+				return "", err
+			}
+			where = fmt.Sprintf(" WHERE st_live(%d, file_index, file_row_number)", token)
+		}
+		parts = append(parts, fmt.Sprintf("SELECT %s FROM read_parquet(%s, hive_partitioning=false%s)%s", strings.Join(sel, ", "), pathList(b.files[i:i+1]), rowNumbers(b.key.dirty), where))
+	}
+	return strings.Join(parts, "\nUNION ALL\n"), nil
+}
+
+func mappedColumn(c datafile.Column, top map[int64]catalog.MappedColumn, f *catalog.File) string {
+	m, ok := top[c.ID]
+	switch {
+	case ok && m.Partition:
+		for _, seg := range strings.Split(f.Path, "/") {
+			if name, value, found := strings.Cut(seg, "="); found && name == m.Source && value != "__HIVE_DEFAULT_PARTITION__" {
+				return "CAST(" + datafile.QuoteText(value) + " AS " + c.Type.SQL() + ")"
+			}
+		}
+	case ok:
+		return "CAST(" + datafile.Quote(m.Source) + " AS " + c.Type.SQL() + ")"
+	case c.InitialDefault != nil:
+		return "CAST(" + datafile.QuoteText(*c.InitialDefault) + " AS " + c.Type.SQL() + ")"
+	}
+	return "CAST(NULL AS " + c.Type.SQL() + ")"
+}
+
+// inlinedSQL gives rows of the catalog as VALUES: text in the engine's own
+// form, read by the engine's own casts.
+func (r *Scan) inlinedSQL(in inlinedRows) string {
+	names := make([]string, len(in.columns))
+	for i, c := range in.columns {
+		names[i] = fmt.Sprintf("c%d", c.ID)
+	}
+	var b strings.Builder
+	for i, row := range in.rows {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteByte('(')
+		for k, v := range row {
+			if k > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(inlinedValue(v, in.columns[k].Type))
+		}
+		b.WriteByte(')')
+	}
+	byID := map[int64]datafile.Column{}
+	for _, c := range in.columns {
+		byID[c.ID] = c
+	}
+	sel := make([]string, len(r.columns))
+	for i, c := range r.columns {
+		expr := "CAST(NULL AS " + c.Type.SQL() + ")"
+		if old, ok := byID[c.ID]; ok {
+			expr = datafile.Convert(fmt.Sprintf("c%d", c.ID), old.Type, c.Type, false, "read")
+		} else if c.InitialDefault != nil {
+			expr = "CAST(" + datafile.QuoteText(*c.InitialDefault) + " AS " + c.Type.SQL() + ")"
+		}
+		sel[i] = expr + " AS " + datafile.Quote(c.Name)
+	}
+	return fmt.Sprintf("SELECT %s FROM (VALUES %s) inlined(%s)", strings.Join(sel, ", "), b.String(), strings.Join(names, ", "))
+}
+
+func inlinedValue(v any, t datafile.Type) string {
+	switch x := v.(type) {
+	case nil:
+		return "CAST(NULL AS " + t.SQL() + ")"
+	case int64:
+		return fmt.Sprintf("CAST(%d AS %s)", x, t.SQL())
+	case float64:
+		return fmt.Sprintf("CAST(%s AS %s)", datafile.QuoteText(fmt.Sprint(x)), t.SQL())
+	case bool:
+		return fmt.Sprintf("CAST(%t AS %s)", x, t.SQL())
+	case []byte:
+		if t.Name == "blob" {
+			return fmt.Sprintf("from_hex('%x')", x)
+		}
+		return castText(string(x), t)
+	}
+	return castText(fmt.Sprint(v), t)
+}
+
+func castText(s string, t datafile.Type) string {
+	text := datafile.QuoteText(s)
+	if strings.ContainsRune(s, 0) {
+		text = fmt.Sprintf("decode(from_hex('%x'))", s)
+	}
+	if t.Name == "varchar" {
+		return text
+	}
+	return "CAST(" + text + " AS " + t.SQL() + ")"
+}
