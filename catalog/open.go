@@ -117,7 +117,7 @@ func (c *Catalog) Foreign() bool { return c.foreign }
 func (c *Catalog) Moved() bool { return !c.foreign && c.stored != c.dataPath }
 
 func open(folder storage.Folder, mode string) *sql.DB {
-	q := url.Values{"mode": {mode}, "_busy_timeout": {"250"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}}
+	q := url.Values{"mode": {mode}, "_busy_timeout": {"250"}, "_synchronous": {"FULL"}}
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: folder.Catalog()}).EscapedPath(), RawQuery: q.Encode()}).String()
 	db := sql.OpenDB(connector{dsn})
 	db.SetMaxIdleConns(4)

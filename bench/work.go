@@ -1,0 +1,286 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	"github.com/supertable-go/supertable"
+)
+
+// columns of the large table: a key in order, text, numbers, a time.
+const columns = "i AS id, (hash(i) % 1000)::INTEGER AS grp, 'name ' || (hash(i * 7) % 100000) AS name, (hash(i * 3) % 1000000) / 100.0::DOUBLE AS amount, TIMESTAMP '2020-01-01' + to_seconds(i) AS ts, (i % 97)::SMALLINT AS tag"
+
+const compression = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3"
+
+// flights writes the 3M-row file, if there is one.
+func (b *bench) flights() error {
+	src := filepath.Join(os.Getenv("ST_DATA"), "flights-3m.parquet")
+	if _, err := os.Stat(src); err != nil {
+		src = b.path("flights.parquet")
+		if err := b.peers.rawConn.Exec(b.ctx, fmt.Sprintf("COPY (SELECT %s FROM range(3000000) t(i)) TO '%s' (%s)", columns, src, compression)); err != nil {
+			return err
+		}
+	}
+	n := 0
+	raw, err := b.median(func() error {
+		n++
+		return b.peers.rawConn.Exec(b.ctx, fmt.Sprintf("COPY (SELECT * FROM read_parquet('%s')) TO '%s' (%s)", src, b.path(fmt.Sprintf("raw-%d.parquet", n)), compression))
+	})
+	if err != nil {
+		return err
+	}
+	ours, err := b.median(func() error {
+		n++
+		_, err := b.peers.session.WriteFiles(b.ctx, fmt.Sprintf("flights_%d", n), []string{src}, nil)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	lake := 0.0
+	if b.peers.dl != nil {
+		lake, err = b.median(func() error {
+			n++
+			return b.peers.dl.Exec(b.ctx, fmt.Sprintf("CREATE TABLE dl.flights_%d AS SELECT * FROM read_parquet('%s')", n, src))
+		})
+	}
+	b.add(row{name: "append 3M rows (one Parquet file)", unit: "s", ours: ours, raw: raw, lake: lake, target: "≥ 0.9 of raw's speed", met: ours <= raw/0.9})
+	return err
+}
+
+func (b *bench) input(k int) string { return b.path("in", fmt.Sprintf("%d.parquet", k)) }
+
+// appends writes the large table in many appends; the inputs are made first.
+func (b *bench) appends() error {
+	for _, d := range []string{"in", "rawt"} {
+		if err := os.MkdirAll(b.path(d), 0o777); err != nil {
+			return err
+		}
+	}
+	per := b.rows / int64(b.files)
+	for k := range b.files {
+		if err := b.peers.rawConn.Exec(b.ctx, fmt.Sprintf("COPY (SELECT %s FROM range(%d, %d) t(i)) TO '%s' (%s)", columns, int64(k)*per, int64(k+1)*per, b.input(k), compression)); err != nil {
+			return err
+		}
+	}
+	raw, err := timed(func() error {
+		for k := range b.files {
+			if err := b.peers.rawConn.Exec(b.ctx, fmt.Sprintf("COPY (SELECT * FROM read_parquet('%s')) TO '%s' (%s)", b.input(k), b.path("rawt", fmt.Sprintf("%d.parquet", k)), compression)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	ours, err := timed(func() error {
+		for k := range b.files {
+			if _, err := b.peers.session.WriteFiles(b.ctx, "t", []string{b.input(k)}, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	lake := 0.0
+	if b.peers.dl != nil {
+		lake, err = timed(func() error {
+			for k := range b.files {
+				verb := "INSERT INTO dl.t"
+				if k == 0 {
+					verb = "CREATE TABLE dl.t AS"
+				}
+				if err := b.peers.dl.Exec(b.ctx, fmt.Sprintf("%s SELECT * FROM read_parquet('%s')", verb, b.input(k))); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	b.add(row{name: fmt.Sprintf("append %s rows in %d writes", thousands(b.rows), b.files), unit: "s", ours: ours, raw: raw, lake: lake, target: "≥ 0.9 of raw's speed", met: ours <= raw/0.9})
+	return err
+}
+
+var queries = []struct{ name, sql string }{
+	{"sum of one column", "SELECT sum(tag) FROM %s"},
+	{"group by", "SELECT grp, count(*), sum(amount) FROM %s GROUP BY grp ORDER BY grp"},
+	{"range", "SELECT count(*), sum(amount) FROM %s WHERE id BETWEEN 5000000 AND 5050000"},
+	{"point", "SELECT * FROM %s WHERE id = 4711711"},
+	{"top-n", "SELECT id, amount FROM %s ORDER BY amount DESC, id LIMIT 10"},
+}
+
+func (b *bench) selects() error { return b.compare("clean", false) }
+
+// compare runs the queries on all peers and compares the answers.
+func (b *bench) compare(state string, dirty bool) error {
+	for _, q := range queries {
+		var ours, rawRows, lakeRows [][]string
+		var err error
+		mine, err := b.median(func() error { ours, err = b.peers.query(b, fmt.Sprintf(q.sql, "t")); return err })
+		if err != nil {
+			return err
+		}
+		raw, err := b.median(func() error {
+			rawRows, err = drain(b, b.peers.rawConn, fmt.Sprintf(q.sql, "read_parquet('"+b.path("rawt")+"/*.parquet')"))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		r := row{name: q.name + ", " + state, unit: "s", ours: mine, raw: raw}
+		if b.peers.dl != nil {
+			if r.lake, err = b.median(func() error { lakeRows, err = drain(b, b.peers.dl, fmt.Sprintf(q.sql, "dl.t")); return err }); err != nil {
+				return err
+			}
+			if dirty && q.name != "group by" && fmt.Sprint(ours) != fmt.Sprint(lakeRows) {
+				r.wrong = "differs from DuckLake"
+			}
+		}
+		limit := 1.1
+		switch {
+		case q.name == "point" || q.name == "range":
+			r.target, limit = "faster than raw", 1
+		case dirty && q.name == "sum of one column":
+			r.target, limit = "≤ 2× raw", 2
+		case dirty:
+			r.target, limit = "≤ 1.3× raw", 1.3
+		default:
+			r.target = "≤ 1.1× raw"
+		}
+		r.met = mine <= limit*raw
+		if !dirty && q.name != "group by" && fmt.Sprint(ours) != fmt.Sprint(rawRows) {
+			r.wrong = "differs from raw"
+		}
+		b.add(r)
+	}
+	return nil
+}
+
+// upserts replaces rows by key in the large table.
+func (b *bench) upserts() error {
+	for _, u := range []struct {
+		n      int64
+		target string
+		limit  float64
+	}{{1, "≤ 10 ms", 0.010}, {1000, "≤ 0.12 s", 0.12}, {b.rows / 100, "≤ 0.3 s", 0.3}} {
+		ours, lake := 0.0, 0.0
+		for k := range 3 {
+			file := b.path("in", fmt.Sprintf("up-%d-%d.parquet", u.n, k))
+			keys := fmt.Sprintf("SELECT DISTINCT (hash(x + %d) %% %d)::BIGINT AS i FROM range(%d) r(x)", 1_000_003*(k+1)+int(u.n), b.rows, u.n)
+			if err := b.peers.rawConn.Exec(b.ctx, fmt.Sprintf("COPY (SELECT %s FROM (%s)) TO '%s' (%s)", columns, keys, file, compression)); err != nil {
+				return err
+			}
+			t, err := timed(func() error {
+				_, err := b.peers.session.WriteFiles(b.ctx, "t", []string{file}, &supertable.WriteOptions{Key: []string{"id"}})
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if ours == 0 || t < ours {
+				ours = t
+			}
+			if b.peers.dl == nil {
+				continue
+			}
+			t, err = timed(func() error {
+				return b.peers.dl.Exec(b.ctx, fmt.Sprintf("BEGIN; DELETE FROM dl.t WHERE id IN (SELECT id FROM read_parquet('%s')); INSERT INTO dl.t SELECT * FROM read_parquet('%s'); COMMIT", file, file))
+			})
+			if err != nil {
+				return err
+			}
+			if lake == 0 || t < lake {
+				lake = t
+			}
+		}
+		r := row{name: fmt.Sprintf("upsert %s random keys", thousands(u.n)), unit: "s", ours: ours, lake: lake, target: u.target + " and ahead of DuckLake", met: ours <= u.limit && (lake == 0 || ours < lake)}
+		got, err := b.peers.query(b, "SELECT count(*), count(DISTINCT id) FROM t")
+		if err != nil {
+			return err
+		}
+		if want := fmt.Sprintf("[[%d %d]]", b.rows, b.rows); fmt.Sprint(got) != want {
+			r.wrong = fmt.Sprintf("rows and keys %v, want %s", got, want)
+		}
+		b.add(r)
+	}
+	return nil
+}
+
+func (b *bench) after() error { return b.compare("after the upserts", true) }
+
+// commits measures one-row durable commits with a file each.
+func (b *bench) commits() error {
+	one := b.path("one.parquet")
+	if err := b.peers.rawConn.Exec(b.ctx, fmt.Sprintf("COPY (SELECT 1::BIGINT AS id, 'x' AS v) TO '%s' (FORMAT parquet)", one)); err != nil {
+		return err
+	}
+	const n = 200
+	for _, writers := range []int{1, 8} {
+		table := fmt.Sprintf("one_%d", writers)
+		t, err := timed(func() error {
+			var wg sync.WaitGroup
+			fail := make(chan error, writers)
+			for range writers {
+				wg.Add(1)
+				go func() {
+					defer wg.Done()
+					for range n / writers {
+						if _, err := b.peers.session.WriteFiles(b.ctx, table, []string{one}, nil); err != nil {
+							fail <- err
+							return
+						}
+					}
+				}()
+			}
+			wg.Wait()
+			close(fail)
+			return <-fail
+		})
+		if err != nil {
+			return err
+		}
+		r := row{name: fmt.Sprintf("one-row durable commits, %d writers", writers), unit: "/s", ours: n / t, target: "≥ 200/s", met: n/t >= 200}
+		if b.peers.dl != nil && writers == 1 {
+			t, err := timed(func() error {
+				if err := b.peers.dl.Exec(b.ctx, "CREATE TABLE dl.one(id BIGINT, v VARCHAR)"); err != nil {
+					return err
+				}
+				for range n {
+					if err := b.peers.dl.Exec(b.ctx, "INSERT INTO dl.one VALUES (1, 'x')"); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			r.lake = n / t
+		}
+		b.add(r)
+	}
+	return nil
+}
+
+// cold times `supertable query` as a process on a small table.
+func (b *bench) cold() error {
+	if _, err := os.Stat("bin/supertable"); err != nil {
+		fmt.Println("bin/supertable is not built: no cold start")
+		return nil
+	}
+	if _, err := b.peers.session.WriteFiles(b.ctx, "small", []string{b.path("one.parquet")}, nil); err != nil {
+		return err
+	}
+	t, err := b.median(func() error {
+		cmd := exec.CommandContext(b.ctx, "bin/supertable", "--home", b.path("home"), "--org", "bench", "--super", "lake", "query", "SELECT count(*) FROM small")
+		return cmd.Run()
+	})
+	b.add(row{name: "supertable query, cold process", unit: "s", ours: t, target: "≤ 80 ms", met: t <= 0.080})
+	return err
+}
