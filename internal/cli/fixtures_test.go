@@ -166,6 +166,10 @@ func nestedFixtures(t testing.TB) []fixture {
 		fromJSON(t, "map_text", arrow.MapOf(text, p.Int64), `[[{"key":"k","value":1},{"key":"l","value":null}],[],null]`),
 		fromJSON(t, "map_int", arrow.MapOf(p.Int32, text), `[[{"key":7,"value":"x"},{"key":8,"value":null}],[],null]`),
 		fromJSON(t, "map_of_structs", arrow.MapOf(text, inner), `[[{"key":"k","value":{"a":2,"b \"q\"":[]}}],null]`),
+		nestedUUID("nested_uuid"),
+		fromJSON(t, "struct_of_fixed_lists", arrow.StructOf(arrow.Field{
+			Name: "l", Type: arrow.FixedSizeListOf(2, text), Nullable: true,
+		}), `[{"l":["a",null]},{"l":null},null,{"l":["b","c"]}]`),
 		fromJSON(t, "dictionary", &arrow.DictionaryType{IndexType: p.Uint8, ValueType: text}, `["lo","hi","lo","",null]`),
 		fromJSON(t, "dictionary_int", &arrow.DictionaryType{IndexType: p.Int32, ValueType: p.Int64}, `[7,8,7,null]`),
 		fromJSON(t, "list_of_times", arrow.ListOf(&arrow.TimestampType{Unit: arrow.Microsecond}), `[["2026-01-31 10:00:00.5"],null]`),
@@ -176,4 +180,24 @@ func nestedFixtures(t testing.TB) []fixture {
 			{Name: "n", Type: p.Int64, Nullable: true}, {Name: "s", Type: text, Nullable: true},
 		}, []arrow.UnionTypeCode{0, 1}), `[[0,5],[1,"x"],[0,6]]`),
 	}
+}
+
+// nestedUUID is a list of structs with a field that is a UUID by its metadata.
+func nestedUUID(name string) fixture {
+	id := arrow.Field{
+		Name: "id", Type: &arrow.FixedSizeBinaryType{ByteWidth: 16}, Nullable: true,
+		Metadata: arrow.NewMetadata([]string{"ARROW:extension:name", "ARROW:extension:metadata"}, []string{"arrow.uuid", ""}),
+	}
+	return build(name, arrow.ListOf(arrow.StructOf(id)), func(b *array.ListBuilder) {
+		s := b.ValueBuilder().(*array.StructBuilder)
+		ids := s.FieldBuilder(0).(*array.FixedSizeBinaryBuilder)
+		b.Append(true)
+		s.Append(true)
+		ids.Append(wideUint)
+		s.Append(true)
+		ids.AppendNull()
+		b.AppendNull()
+		b.Append(true)
+		s.AppendNull()
+	})
 }
