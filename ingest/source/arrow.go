@@ -190,6 +190,10 @@ func (r *Relation) addStream(ctx context.Context, c engine.Conn, in *input, sche
 		if err := in.storable(name, flat.String()); err != nil {
 			return err
 		}
+		if schema.Field(i).Type.ID() == arrow.NULL {
+			p.columns[i] = partColumn{name, plain(tNull), "NULL"}
+			continue
+		}
 		if !flat.same(t) {
 			p.columns[i] = partColumn{name, flat, "CAST(" + ident(name) + " AS " + flat.String() + ")"}
 		}

@@ -32,6 +32,9 @@ func (s *stream) prepare(schema *arrow.Schema) error {
 		if err != nil {
 			return err
 		}
+		if hasStruct(t) {
+			conv = rebasing(conv)
+		}
 		f.Type = t
 		fields[i], convs[i] = f, conv
 		any = any || conv != nil
@@ -42,6 +45,21 @@ func (s *stream) prepare(schema *arrow.Schema) error {
 		s.schema, s.conv = arrow.NewSchema(fields, &md), convs
 	}
 	return nil
+}
+
+// rebasing is conv, which may be nil, and rebased behind it.
+func rebasing(conv converter) converter {
+	return func(a arrow.Array) (arrow.Array, error) {
+		if conv == nil {
+			return rebased(a), nil
+		}
+		out, err := conv(a)
+		if err != nil {
+			return nil, err
+		}
+		defer out.Release()
+		return rebased(out), nil
+	}
 }
 
 func (s *stream) refuse(column string, t arrow.DataType, to string) error {

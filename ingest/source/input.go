@@ -102,6 +102,11 @@ func (r *Relation) inputOf(ctx context.Context, path string, o *Options) (*input
 		return nil, fileError(path, err)
 	}
 	in.bytes = st.Size()
+	if strings.Contains(in.path, `\`) && strings.ContainsAny(in.path, "*?[") {
+		if err := r.link(in, o); err != nil {
+			return nil, err
+		}
+	}
 	return in, in.sniff(f)
 }
 
@@ -175,12 +180,38 @@ func (r *Relation) spool(ctx context.Context, in *input, from io.Reader, o *Opti
 
 // temp makes a file that Close removes.
 func (r *Relation) temp(o *Options) (*os.File, error) {
-	f, err := os.CreateTemp(o.SpillDir, "input-*.tmp")
+	dir := o.SpillDir
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, errs.Wrap(errs.Unavailable, err, "no folder for temporary files: %s", reason(err))
+	}
+	f, err := os.CreateTemp(dir, "input-*.tmp")
 	if err != nil {
 		return nil, errs.Wrap(errs.Unavailable, err, "no temporary file can be made for the input: %s", reason(err))
 	}
 	r.temps = append(r.temps, f.Name())
 	return f, nil
+}
+
+// link gives a file that no pattern of the engine matches literally another
+// name.
+func (r *Relation) link(in *input, o *Options) error {
+	f, err := r.temp(o)
+	if err != nil {
+		return err
+	}
+	f.Close()
+	if err := os.Remove(f.Name()); err != nil {
+		return fileError(in.name, err)
+	}
+	if err := os.Symlink(in.path, f.Name()); err != nil {
+		return fileError(in.name, err)
+	}
+	in.path = f.Name()
+	return nil
 }
 
 // contextReader stops reading when its context ends.

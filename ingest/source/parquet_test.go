@@ -110,7 +110,7 @@ func TestParquetNanoseconds(t *testing.T) {
 	}{
 		{arrow.FixedWidthTypes.Time64ns, `["10:00:00.000001000", null]`, `[null, "10:00:00.000001001"]`, "10:00:00.000001", "TIME", false},
 		{zoned, `["2024-01-31 10:00:00.000001000Z", null]`, `["2024-01-31 10:00:00.000001001Z"]`, "2024-01-31 10:00:00.000001+00", "TIMESTAMP WITH TIME ZONE", false},
-		{arrow.FixedWidthTypes.Timestamp_ns, `["2024-01-31 10:00:00.000001000", null]`, `["2024-01-31 10:00:00.000001001"]`, "2024-01-31 10:00:00.000001", "TIMESTAMP", true},
+		{arrow.FixedWidthTypes.Timestamp_ns, `["2024-01-31 10:00:00.000001000Z", null]`, `["2024-01-31 10:00:00.000001001Z"]`, "2024-01-31 10:00:00.000001", "TIMESTAMP", true},
 		{inside, `[{"t":["2024-01-31 10:00:00.000001000Z"]}]`, `[{"t":[null, "2024-01-31 10:00:00.000001001Z"]}]`, "{'t': ['2024-01-31 10:00:00.000001+00']}", "TIMESTAMP WITH TIME ZONE", false},
 	} {
 		r := open(t, c, nil, parquetOf(t, "x.parquet", batchOf(t, "x_col", tt.typ, tt.exact), tt.int96))
@@ -119,7 +119,7 @@ func TestParquetNanoseconds(t *testing.T) {
 		err := failure(t, c, nil, parquetOf(t, "x.parquet", batchOf(t, "x_col", tt.typ, tt.cut), tt.int96))
 		wantErr(t, err, errs.TypeConflict, "x.parquet: column ", "nanoseconds do not fit "+tt.says)
 	}
-	r := open(t, c, nil, parquetOf(t, "x.parquet", batchOf(t, "x", arrow.FixedWidthTypes.Timestamp_ns, `["2024-01-31 10:00:00.000001001"]`), false))
+	r := open(t, c, nil, parquetOf(t, "x.parquet", batchOf(t, "x", &arrow.TimestampType{Unit: arrow.Nanosecond}, `["2024-01-31 10:00:00.000001001"]`), false))
 	diff(t, rows(t, c, r), []string{"2024-01-31 10:00:00.000001001"})
 }
 
