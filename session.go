@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"os"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -43,39 +42,7 @@ func (s *Session) WriteFrom(ctx context.Context, table string, r io.Reader, o *W
 	if o == nil || o.Format == "" {
 		return WriteResult{}, errs.New(errs.InvalidArgument, "a stream needs its format (--input-format)")
 	}
-	lease, err := s.st.catalog.Lease(ctx)
-	if err != nil {
-		return WriteResult{}, err
-	}
-	f, err := os.CreateTemp(s.st.folder.LeaseDir(lease), "stdin-*."+o.Format)
-	if err != nil {
-		return WriteResult{}, errs.Wrap(errs.Unavailable, err, "keep the input under tmp")
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = io.Copy(f, contextReader{ctx, r})
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		if cerr := errs.FromContext(ctx, "read the input"); cerr != nil {
-			return WriteResult{}, cerr
-		}
-		return WriteResult{}, errs.Wrap(errs.Unavailable, err, "keep the input under tmp")
-	}
-	return s.write(ctx, table, ingest.Input{Paths: []string{f.Name()}}, o)
-}
-
-// contextReader stops reading when its context ends.
-type contextReader struct {
-	ctx context.Context //nolint:containedctx // lives for one copy
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
+	return s.write(ctx, table, ingest.Input{Paths: []string{"-"}, Stdin: r}, o)
 }
 
 func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *WriteOptions) (WriteResult, error) {

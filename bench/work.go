@@ -115,7 +115,14 @@ var queries = []struct{ name, sql string }{
 	{"top-n", "SELECT id, amount FROM %s ORDER BY amount DESC, id LIMIT 10"},
 }
 
-func (b *bench) selects() error { return b.compare("clean", false) }
+func (b *bench) selects() error {
+	if os.Getenv("BENCH_PHASES") != "" {
+		for _, q := range queries {
+			b.phases(fmt.Sprintf(q.sql, "t"))
+		}
+	}
+	return b.compare("clean", false)
+}
 
 // compare runs the queries on all peers and compares the answers.
 func (b *bench) compare(state string, dirty bool) error {

@@ -93,6 +93,10 @@ func (c *Catalog) endLeases() {
 	c.leases.id = ""
 }
 
+// ErrLeaseLost is the cause of a commit that was refused because the writer
+// slept longer than its lease.
+var ErrLeaseLost = errors.New("the lease is gone")
+
 // checkLease fails a commit whose files may have been swept: the writer slept
 // longer than its lease.
 func (v *View) checkLease(ctx context.Context, id string) error {
@@ -104,7 +108,7 @@ func (v *View) checkLease(ctx context.Context, id string) error {
 		return sqlError(ctx, err, "read the leases")
 	}
 	if n == 0 {
-		return errs.New(errs.Unavailable, "this writer showed no sign of life for so long that its unfinished files were removed; write again")
+		return errs.Wrap(errs.Unavailable, ErrLeaseLost, "this writer showed no sign of life for so long that its unfinished files were removed; write again")
 	}
 	return nil
 }

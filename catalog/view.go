@@ -310,3 +310,26 @@ func (v *View) EverNull(ctx context.Context, table int64, leaves []int64) (bool,
 	err = v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ?`, table).Scan(&n)
 	return err == nil && n == 0, sqlError(ctx, err, "read the statistics")
 }
+
+// FileBounds lists the bounds of a leaf in every file of the table; known is
+// false when some file has values and no bounds.
+func (v *View) FileBounds(ctx context.Context, table, leaf int64) (bounds []string, known bool, err error) {
+	rows, err := v.q.QueryContext(ctx, `SELECT coalesce(value_count, 1), min_value, max_value FROM ducklake_file_column_stats WHERE table_id = ? AND column_id = ?`, table, leaf)
+	if err != nil {
+		return nil, false, sqlError(ctx, err, "read the statistics")
+	}
+	defer func() { _ = rows.Close() }()
+	known = true
+	for rows.Next() {
+		var n int64
+		var lo, hi sql.NullString
+		if err := rows.Scan(&n, &lo, &hi); err != nil {
+			return nil, false, sqlError(ctx, err, "read the statistics")
+		}
+		if n > 0 {
+			known = known && lo.Valid && hi.Valid
+			bounds = append(bounds, lo.String, hi.String)
+		}
+	}
+	return bounds, known, sqlError(ctx, rows.Err(), "read the statistics")
+}

@@ -190,6 +190,16 @@ func timeBound(s string) (Bound, bool) {
 	return Bound{kind: 't', s: padFraction(s)}, len(s) <= 29
 }
 
+// FitsTime reports whether the text form of a date or time is surely within
+// what the type reaches.
+func FitsTime(s string, t Type) bool {
+	b, ok := timeBound(s)
+	if !ok || t.Name != "timestamp_ns" {
+		return ok
+	}
+	return b.s >= "1678" && b.s < "2262"
+}
+
 func padFraction(s string) string {
 	if !strings.Contains(s, ".") {
 		s += "."

@@ -82,7 +82,7 @@ func (j *job) tryCommit(ctx context.Context) (Result, error) {
 	j.progress("committing", 1)
 	done, err := j.w.Catalog.Commit(ctx, j.decide)
 	if err != nil {
-		if errs.KindOf(err) == errs.Unavailable {
+		if errors.Is(err, catalog.ErrLeaseLost) {
 			j.w.Catalog.LostLease(j.lease)
 		}
 		return Result{}, err
@@ -166,13 +166,17 @@ func (j *job) keyLeaves(st *state) []int64 {
 // findHollow looks for columns without any value, but only among those whose
 // type the input does not meet.
 func (j *job) findHollow(ctx context.Context, v *catalog.View, st *state) error {
-	st.hollow = map[int64]bool{}
+	st.hollow, st.narrow = map[int64]bool{}, map[int64]bool{}
 	for _, c := range j.cols {
 		i := datafile.FindColumn(st.columns, c.Name)
 		if i < 0 {
 			continue
 		}
-		if _, ok := datafile.Unify(st.columns[i].Type, c.Type); ok {
+		t, ok := datafile.Unify(st.columns[i].Type, c.Type)
+		if err := j.findNarrow(ctx, v, st, st.columns[i], t); err != nil {
+			return err
+		}
+		if ok {
 			continue
 		}
 		var leaves []int64
@@ -184,6 +188,25 @@ func (j *job) findHollow(ctx context.Context, v *catalog.View, st *state) error 
 			return err
 		}
 		st.hollow[st.columns[i].ID] = hollow && st.columns[i].InitialDefault == nil
+	}
+	return nil
+}
+
+// findNarrow looks whether what is in a column of dates or times fits the
+// type that it would widen to: finer units reach fewer years.
+func (j *job) findNarrow(ctx context.Context, v *catalog.View, st *state, c datafile.Column, to datafile.Type) error {
+	if c.Type.Same(to) || !strings.HasPrefix(to.Name, "timestamp") || to.Name == "timestamptz" {
+		return nil
+	}
+	bounds, known, err := v.FileBounds(ctx, st.table.ID, c.ID)
+	if err != nil {
+		return err
+	}
+	st.narrow[c.ID] = !known
+	for _, b := range bounds {
+		if !datafile.FitsTime(b, to) {
+			st.narrow[c.ID] = true
+		}
 	}
 	return nil
 }
@@ -204,7 +227,7 @@ func (j *job) open(ctx context.Context) error {
 		j.rel, err = source.FromReader(ctx, j.conn, j.in.Rows)
 	} else {
 		j.rel, err = source.Open(ctx, j.conn, j.in.Paths, &source.Options{
-			Format: j.in.Format, Declared: j.in.Columns, Table: j.tableColumns(), SpillDir: j.w.Catalog.Folder().LeaseDir(j.lease),
+			Format: j.in.Format, Declared: j.in.Columns, Table: j.tableColumns(), SpillDir: j.w.Catalog.Folder().LeaseDir(j.lease), Stdin: j.in.Stdin,
 		})
 	}
 	if err != nil {

@@ -20,6 +20,9 @@ type state struct {
 	// hollow are the top-level columns, by id, that never had a value: they
 	// may become any type, under a new id.
 	hollow map[int64]bool
+	// narrow are the columns of dates or times, by id, that hold a value which
+	// the type that they would widen to does not reach.
+	narrow map[int64]bool
 }
 
 // inColumn is a column of the input.
@@ -142,6 +145,9 @@ func (p *plan) place(st *state, c inColumn, o Options) error {
 	col := p.columns[i]
 	f := planned{in: c, was: col.Type, known: true}
 	t, ok := datafile.Unify(col.Type, c.Type)
+	if ok && st.narrow[col.ID] && !t.Same(col.Type) {
+		t, ok = col.Type, col.Type.Name != "date" // the batch is converted instead
+	}
 	switch {
 	case !ok && st.hollow[col.ID] && !o.DeleteOnly:
 		p.columns[i] = datafile.Column{Name: col.Name, Type: c.Type.Clone(), Nullable: true}

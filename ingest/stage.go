@@ -224,6 +224,7 @@ func (j *job) watch() func() {
 	if j.o.Progress == nil {
 		return func() {}
 	}
+	j.conn.Progress() // the engine counts from the first question on
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -34,6 +35,7 @@ type Writer struct {
 // Input is what a write reads: files, or one stream of batches.
 type Input struct {
 	Paths   []string
+	Stdin   io.Reader // what the path "-" reads
 	Rows    array.RecordReader
 	Format  string          // of the files; "" is by suffix
 	Columns []source.Column // declared types for text formats
@@ -96,9 +98,15 @@ func (w *Writer) Write(ctx context.Context, g rbac.Grant, table string, in Input
 	if o.DeleteAll {
 		return w.deleteAll(ctx, g, table, o)
 	}
-	j := &job{w: w, g: g, name: table, in: in, o: o}
-	defer j.close()
-	return j.run(ctx)
+	for again := in.Rows == nil && in.Stdin == nil; ; again = false { // files can be read again, a stream cannot
+		j := &job{w: w, g: g, name: table, in: in, o: o}
+		res, err := j.run(ctx)
+		j.close()
+		if again && errors.Is(err, catalog.ErrLeaseLost) {
+			continue
+		}
+		return res, err
+	}
 }
 
 func (w *Writer) validate(table string, o Options) error {
