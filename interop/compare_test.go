@@ -1,0 +1,237 @@
+package interop
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/engine"
+)
+
+// compareAll compares both readers at every snapshot and what changed between
+// one and the next.
+func (l *lake) compareAll() {
+	l.t.Helper()
+	var before *picture
+	for _, at := range l.snapshots() {
+		now := l.compareAt(at)
+		if before != nil {
+			l.compareChanges(before, now)
+		}
+		before = now
+	}
+	l.compareHead()
+}
+
+// snapshots lists the lake's snapshot ids, ascending.
+func (l *lake) snapshots() []int64 {
+	l.t.Helper()
+	var out []int64
+	for _, s := range l.duck.rows("SELECT snapshot_id, changes FROM ducklake_snapshots('lake')") {
+		id, _, _ := strings.Cut(s, "|")
+		n, err := strconv.ParseInt(id, 10, 64)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// picture is a lake at one snapshot as both readers agreed on it.
+type picture struct {
+	at     int64
+	tables map[string]pictured
+}
+
+type pictured struct {
+	id      string
+	columns []column
+	rows    []string
+}
+
+// compareAt compares tables, columns and rows at one snapshot: against the
+// attached client, which reads the past with AT, and against one that is
+// attached to that snapshot.
+func (l *lake) compareAt(at int64) *picture {
+	l.t.Helper()
+	old := newDuck(l.t)
+	old.attach(l.catalog(), fmt.Sprintf("READ_ONLY, SNAPSHOT_VERSION %d", at))
+	defer old.detach()
+	names := l.rows("SELECT table_name FROM information_schema.tables", at)
+	want := old.rows("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'main'")
+	equal(l.t, fmt.Sprintf("tables at %d", at), names, want)
+	p := &picture{at: at, tables: map[string]pictured{}}
+	for _, n := range names {
+		name, _ := strconv.Unquote(n)
+		p.tables[name] = l.compareTable(old, name, at)
+	}
+	return p
+}
+
+func (l *lake) compareTable(old *duck, name string, at int64) pictured {
+	l.t.Helper()
+	what := fmt.Sprintf("%s at %d", name, at)
+	cols := l.describe(name, at)
+	equal(l.t, "columns of "+what, cols, old.describe(name, ""))
+	query := "SELECT " + texts(cols) + " FROM "
+	rows := l.rows(query+datafile.Quote(name), at)
+	equal(l.t, "rows of "+what+" (attached there)", rows, old.rows(query+"lake."+datafile.Quote(name)))
+	clause := fmt.Sprintf(" AT (VERSION => %d)", at)
+	equal(l.t, "columns of "+what+" (AT)", cols, l.duck.describe(name, clause))
+	equal(l.t, "rows of "+what+" (AT)", rows, l.duck.rows(query+"lake."+datafile.Quote(name)+clause))
+	id := old.one("SELECT table_oid FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = " + datafile.QuoteText(name))
+	return pictured{id, cols, rows}
+}
+
+// compareHead compares what the attached client shows without a snapshot: its
+// caches must have noticed every commit of ours.
+func (l *lake) compareHead() {
+	l.t.Helper()
+	names := l.rows("SELECT table_name FROM information_schema.tables", head)
+	equal(l.t, "tables", names, l.duck.rows("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'main'"))
+	for _, n := range names {
+		name, _ := strconv.Unquote(n)
+		cols := l.describe(name, head)
+		equal(l.t, "columns of "+name, cols, l.duck.describe(name, ""))
+		query := "SELECT " + texts(cols) + " FROM "
+		equal(l.t, "rows of "+name, l.rows(query+datafile.Quote(name), head), l.duck.rows(query+"lake."+datafile.Quote(name)))
+		l.compareAnswers(name, cols)
+	}
+	l.compareInfo()
+}
+
+// compareAnswers asks both for what may be answered or pruned from statistics;
+// the truth comes from a plain copy of the rows.
+func (l *lake) compareAnswers(table string, cols []column) {
+	l.t.Helper()
+	q := datafile.Quote(table)
+	l.duck.run("CREATE OR REPLACE TEMP TABLE truth AS SELECT * FROM lake." + q)
+	asked := l.questions(cols)
+	on := func(t string) string {
+		parts := make([]string, len(asked))
+		for i, a := range asked {
+			parts[i] = fmt.Sprintf("SELECT %d AS question, %s", i, strings.ReplaceAll(a, "$t", t))
+		}
+		return strings.Join(parts, " UNION ALL ")
+	}
+	want := l.duck.rows(on("temp.truth"))
+	for who, got := range map[string][]string{"DuckDB": l.duck.rows(on("lake." + q)), "ours": l.rows(on(q), head)} {
+		for i := range want {
+			if got[i] != want[i] {
+				n, _, _ := strings.Cut(want[i], "|")
+				k, _ := strconv.Atoi(n)
+				l.t.Errorf("%s on %s: %s: %s, want %s", who, table, asked[k], got[i], want[i])
+			}
+		}
+	}
+	l.duck.run("DROP TABLE temp.truth")
+}
+
+// questions are selects of one text about the columns of $t.
+func (l *lake) questions(cols []column) []string {
+	l.t.Helper()
+	const count = "CAST(count(*) AS VARCHAR) FROM $t"
+	out := []string{count}
+	var bounds []string
+	for _, c := range cols {
+		n := datafile.Quote(c.name)
+		out = append(out, count+" WHERE "+n+" IS NULL", "CAST(count("+n+") AS VARCHAR) FROM $t WHERE "+n+" IS NOT NULL")
+		if nested(c.typ) {
+			bounds = append(bounds, "NULL", "NULL")
+			continue
+		}
+		bounds = append(bounds, "CAST(min("+n+") AS VARCHAR)", "CAST(max("+n+") AS VARCHAR)")
+		out = append(out, bounds[len(bounds)-2]+" FROM $t", bounds[len(bounds)-1]+" FROM $t")
+	}
+	values, err := engine.Collect(l.t.Context(), l.duck.conn, "SELECT "+strings.Join(bounds, ", ")+" FROM temp.truth", nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for i, v := range values[0] {
+		c := cols[i/2]
+		text, ok := v.(string)
+		if !ok || strings.ContainsRune(text, 0) || c.typ == "BLOB" { // no row has a value, or none that SQL text holds
+			continue
+		}
+		for _, op := range []string{"=", "<", ">", "<>"} {
+			out = append(out, fmt.Sprintf("%s WHERE %s %s CAST(%s AS %s)", count, datafile.Quote(c.name), op, datafile.QuoteText(text), c.typ))
+		}
+	}
+	return out
+}
+
+// nested reports whether a type as spell gives it has parts.
+func nested(typ string) bool {
+	return strings.HasSuffix(typ, "]") || strings.HasPrefix(typ, "STRUCT") || strings.HasPrefix(typ, "MAP")
+}
+
+// compareInfo compares ducklake_table_info with our listing and the catalog.
+func (l *lake) compareInfo() {
+	l.t.Helper()
+	list, err := l.s.Tables(l.t.Context())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	want := []string{}
+	for _, i := range list {
+		deletes := meta(l.t, l.catalog(), `SELECT count(*), coalesce(sum(d.file_size_bytes), 0) FROM ducklake_delete_file d JOIN ducklake_table t ON t.table_id = d.table_id
+ WHERE t.table_name = ? AND t.end_snapshot IS NULL AND d.end_snapshot IS NULL`, i.Name)
+		want = append(want, fmt.Sprintf("%q|%d|%d|%s", i.Name, i.Files, i.Bytes, deletes[0]))
+	}
+	slices.Sort(want)
+	equal(l.t, "table info", l.duck.rows("SELECT table_name, file_count, file_size_bytes, delete_file_count, delete_file_size_bytes FROM ducklake_table_info('lake')"), want)
+}
+
+// compareChanges compares the change feed of one snapshot with the difference
+// of the rows before and after it. Tables whose columns changed have none.
+func (l *lake) compareChanges(before, now *picture) {
+	l.t.Helper()
+	for name, n := range now.tables {
+		b, ok := before.tables[name]
+		if ok && (b.id != n.id || !slices.Equal(b.columns, n.columns)) || !ok && now.at == 0 {
+			continue
+		}
+		count := map[string]int{}
+		for _, r := range n.rows {
+			count[r]++
+		}
+		for _, r := range b.rows {
+			count[r]--
+		}
+		query := fmt.Sprintf("SELECT change_type, %s FROM ducklake_table_changes('lake', 'main', %s, %d, %d)", texts(n.columns), datafile.QuoteText(name), now.at, now.at)
+		for _, r := range l.duck.rows(query) {
+			kind, row, _ := strings.Cut(r, "|")
+			switch kind {
+			case `"insert"`, `"update_postimage"`:
+				count[row]--
+			default:
+				count[row]++
+			}
+		}
+		for row, k := range count {
+			if k != 0 {
+				l.t.Errorf("changes of %s in snapshot %d: %+d × %s", name, now.at, -k, row)
+			}
+		}
+	}
+}
+
+// equal compares two lists and shows where they part.
+func equal[T comparable](t testing.TB, what string, got, want []T) {
+	t.Helper()
+	if slices.Equal(got, want) {
+		return
+	}
+	i := 0
+	for i < len(got) && i < len(want) && got[i] == want[i] {
+		i++
+	}
+	t.Fatalf("%s: %d against %d, from %d on:\n%v\nagainst\n%v", what, len(got), len(want), i, some(got[i:]), some(want[i:]))
+}
+
+func some[T any](list []T) []T { return list[:min(len(list), 5)] }

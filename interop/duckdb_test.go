@@ -1,0 +1,236 @@
+package interop
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/engine/duckdb"
+)
+
+// judge is the DuckDB instance with the extensions, one for all tests: loading
+// them takes longer than most tests.
+var judge struct {
+	once sync.Once
+	db   *duckdb.DB
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if judge.db != nil {
+		if err := judge.db.Close(); err != nil && code == 0 {
+			fmt.Fprintln(os.Stderr, "the judge:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// extensions is the folder of the extensions.
+func extensions() (string, error) {
+	dir := os.Getenv("ST_EXTENSIONS")
+	if dir == "" {
+		dir = filepath.Join("..", ".cache", "extensions")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range []string{"sqlite_scanner", "ducklake"} {
+		if _, err := os.Stat(filepath.Join(dir, name+".duckdb_extension")); err != nil {
+			return "", fmt.Errorf("the DuckDB extension %s is not in %s: run `make deps` (or set ST_EXTENSIONS): %w", name, dir, err)
+		}
+	}
+	return dir, nil
+}
+
+func openJudge() (*duckdb.DB, error) {
+	dir, err := extensions()
+	if err != nil {
+		return nil, err
+	}
+	db, err := duckdb.Open(engine.Options{MemoryBytes: 512 << 20, Threads: 2})
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }()
+	for _, name := range []string{"sqlite_scanner", "ducklake"} { // ducklake needs the other one
+		if err := c.Exec(ctx, "LOAD "+datafile.QuoteText(filepath.Join(dir, name+".duckdb_extension"))); err != nil {
+			return nil, err
+		}
+	}
+	return db, nil
+}
+
+// duck is a connection to the judge with one lake attached.
+type duck struct {
+	t     testing.TB
+	conn  engine.Conn
+	alias string // of the attached lake
+	path  string // of its catalog
+}
+
+var aliases atomic.Int64
+
+// newDuck opens a connection; nothing is attached yet.
+func newDuck(t testing.TB) *duck {
+	t.Helper()
+	judge.once.Do(func() { judge.db, judge.err = openJudge() })
+	if judge.err != nil {
+		t.Fatal(judge.err)
+	}
+	c, err := judge.db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &duck{t: t, conn: c}
+	t.Cleanup(func() { d.detach(); _ = c.Close() })
+	return d
+}
+
+// attach attaches the catalog at path under a new alias; options like
+// "READ_ONLY, SNAPSHOT_VERSION 3" or "".
+func (d *duck) attach(path, options string) {
+	d.t.Helper()
+	if err := d.tryAttach(path, options); err != nil {
+		d.t.Fatalf("DuckDB cannot attach the lake (%s): %v", options, err)
+	}
+}
+
+func (d *duck) tryAttach(path, options string) error {
+	d.detach()
+	alias := fmt.Sprintf("lake%d", aliases.Add(1))
+	if options != "" {
+		options = " (" + options + ")"
+	}
+	err := d.conn.Exec(context.Background(), fmt.Sprintf("ATTACH %s AS %s%s", datafile.QuoteText("ducklake:sqlite:"+path), alias, options))
+	if err == nil {
+		d.alias, d.path = alias, path
+	}
+	return err
+}
+
+func (d *duck) detach() {
+	if d.alias == "" {
+		return
+	}
+	if err := d.conn.Exec(context.Background(), "USE memory; DETACH "+d.alias); err != nil {
+		d.t.Errorf("detach: %v", err)
+	}
+	d.alias = ""
+}
+
+// expand puts the alias in the place of "lake." and 'lake' of a text.
+func (d *duck) expand(sql string) string {
+	sql = strings.ReplaceAll(sql, "'lake'", "'"+d.alias+"'")
+	sql = strings.ReplaceAll(sql, "__lake.", "__ducklake_metadata_"+d.alias+".")
+	return strings.ReplaceAll(sql, "lake.", d.alias+".")
+}
+
+// try runs statements in which lake.x and 'lake' mean the attached lake.
+func (d *duck) try(sql string) error { return d.conn.Exec(context.Background(), d.expand(sql)) }
+
+// run is try for statements that must succeed.
+func (d *duck) run(sql string) {
+	d.t.Helper()
+	if err := d.try(sql); err != nil {
+		d.t.Fatalf("DuckDB: %s: %v", sql, err)
+	}
+}
+
+// rows gives a result as text, one line a row, sorted.
+func (d *duck) rows(sql string) []string {
+	d.t.Helper()
+	out, err := d.tryRows(sql)
+	if err != nil {
+		d.t.Fatalf("DuckDB: %s: %v", sql, err)
+	}
+	return out
+}
+
+func (d *duck) tryRows(sql string) ([]string, error) {
+	rows, err := engine.Collect(context.Background(), d.conn, d.expand(sql), nil)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(rows))
+	for i, r := range rows {
+		out[i] = line(r)
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// line gives a row as text, so that no value can look like two.
+func line(row []any) string {
+	cells := make([]string, len(row))
+	for i, v := range row {
+		switch v := v.(type) {
+		case nil:
+			cells[i] = "∅"
+		case string:
+			cells[i] = fmt.Sprintf("%q", v)
+		default:
+			cells[i] = fmt.Sprint(v)
+		}
+	}
+	return strings.Join(cells, "|")
+}
+
+// one gives the one value of a result, as text.
+func (d *duck) one(sql string) string {
+	d.t.Helper()
+	rows := d.rows(sql)
+	if len(rows) != 1 {
+		d.t.Fatalf("DuckDB: %s: %d rows", sql, len(rows))
+	}
+	return rows[0]
+}
+
+// texts gives the select list that casts every column to text.
+func texts(cols []column) string {
+	out := make([]string, len(cols))
+	for i, c := range cols {
+		out[i] = "CAST(" + datafile.Quote(c.name) + " AS VARCHAR) AS " + datafile.Quote(c.name)
+	}
+	return strings.Join(out, ", ")
+}
+
+// column is a column as a client shows it, its type in our spelling.
+type column struct{ name, typ string }
+
+// spell brings a type into one spelling.
+func spell(typ string) string {
+	if t, err := datafile.ParseSQL(typ); err == nil {
+		return t.SQL()
+	}
+	return typ
+}
+
+// describe lists the columns of lake.table, with a clause such as AT (…).
+func (d *duck) describe(table, at string) []column {
+	d.t.Helper()
+	rows, err := engine.Collect(context.Background(), d.conn, d.expand("DESCRIBE SELECT * FROM lake."+datafile.Quote(table)+at), nil)
+	if err != nil {
+		d.t.Fatalf("DuckDB: describe %s%s: %v", table, at, err)
+	}
+	out := make([]column, len(rows))
+	for i, r := range rows {
+		out[i] = column{r[0].(string), spell(r[1].(string))}
+	}
+	return out
+}

@@ -1,0 +1,246 @@
+package interop
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	_ "github.com/mattn/go-sqlite3" // the catalog behind both clients' backs
+
+	"github.com/supertable-go/supertable"
+	"github.com/supertable-go/supertable/internal/testdb"
+)
+
+// lake is one lake with both readers on it.
+type lake struct {
+	t    testing.TB
+	home *testdb.DB
+	s    *supertable.Session
+	duck *duck
+}
+
+// super is the name of every test's SuperTable.
+const super = "shop"
+
+// newLake makes an empty SuperTable. It is checked at the test's end.
+func newLake(t testing.TB) *lake {
+	t.Helper()
+	home := testdb.Open(t)
+	l := &lake{t: t, home: home, s: home.Session(super), duck: newDuck(t)}
+	l.duck.attach(l.catalog(), "")
+	return l
+}
+
+// openLake opens what lies in home without creating or checking anything.
+func openLake(t testing.TB, home string) *lake {
+	t.Helper()
+	db := testdb.At(t, home, nil)
+	l := &lake{t: t, home: db, duck: newDuck(t)}
+	st, err := db.SuperTable(t.Context(), "default", super)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.s, err = st.Session(t.Context(), supertable.Superuser); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// folder is the SuperTable's folder.
+func folder(home string) string { return filepath.Join(home, "default", super) }
+
+func (l *lake) catalog() string { return filepath.Join(folder(l.home.Home), "catalog.db") }
+
+// write writes what the judge selects: every type arrives as Arrow.
+func (l *lake) write(table, query string, o *supertable.WriteOptions) supertable.WriteResult {
+	l.t.Helper()
+	res, err := l.tryWrite(table, query, o)
+	if err != nil {
+		l.t.Fatalf("write %s: %s: %v", table, query, err)
+	}
+	return res
+}
+
+func (l *lake) tryWrite(table, query string, o *supertable.WriteOptions) (supertable.WriteResult, error) {
+	rr, err := l.duck.conn.Query(context.Background(), query, nil)
+	if err != nil {
+		return supertable.WriteResult{}, fmt.Errorf("the input itself: %w", err)
+	}
+	defer rr.Release()
+	return l.s.Write(context.Background(), table, rr, o)
+}
+
+func key(cols ...string) *supertable.WriteOptions { return &supertable.WriteOptions{Key: cols} }
+
+func remove(cols ...string) *supertable.WriteOptions {
+	return &supertable.WriteOptions{Key: cols, DeleteOnly: true}
+}
+
+func (l *lake) alter(table string, a supertable.Alteration) {
+	l.t.Helper()
+	if _, err := l.s.Alter(l.t.Context(), table, a); err != nil {
+		l.t.Fatalf("alter %s %+v: %v", table, a, err)
+	}
+}
+
+func (l *lake) option(table, name, value string) {
+	l.t.Helper()
+	if err := l.s.SetOption(l.t.Context(), table, name, value); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *lake) drop(table string) {
+	l.t.Helper()
+	if ok, err := l.s.DropTable(l.t.Context(), table); err != nil || !ok {
+		l.t.Fatalf("drop %s: %t %v", table, ok, err)
+	}
+}
+
+// rows gives a result of ours as text, one line a row, sorted.
+func (l *lake) rows(query string, at int64) []string {
+	l.t.Helper()
+	out, err := l.tryRows(query, at)
+	if err != nil {
+		l.t.Fatalf("ours: %s at %d: %v", query, at, err)
+	}
+	return out
+}
+
+// head is the snapshot number that means "now".
+const head = -1
+
+func (l *lake) tryRows(query string, at int64) ([]string, error) {
+	var o supertable.QueryOptions
+	if at != head {
+		o.AtVersion = &at
+	}
+	return queryRows(l.s, query, &o)
+}
+
+// queryRows collects a result through the public API, in the form of line.
+func queryRows(s *supertable.Session, query string, o *supertable.QueryOptions) ([]string, error) {
+	rows, err := s.Query(context.Background(), query, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := []string{}
+	for rows.Next() {
+		b := rows.Batch()
+		for i := range int(b.NumRows()) {
+			cells := make([]string, b.NumCols())
+			for k := range cells {
+				col := b.Column(k)
+				switch {
+				case col.IsNull(i):
+					cells[k] = "∅"
+				case col.DataType().Name() == "utf8":
+					cells[k] = fmt.Sprintf("%q", col.ValueStr(i))
+				default:
+					cells[k] = col.ValueStr(i)
+				}
+			}
+			out = append(out, strings.Join(cells, "|"))
+		}
+	}
+	slices.Sort(out)
+	return out, rows.Err()
+}
+
+// describe lists our columns of a table at a snapshot.
+func (l *lake) describe(table string, at int64) []column {
+	l.t.Helper()
+	query := fmt.Sprintf("SELECT ordinal_position, column_name, data_type FROM information_schema.columns WHERE table_name = '%s' ORDER BY 1", table)
+	var o supertable.QueryOptions
+	if at != head {
+		o.AtVersion = &at
+	}
+	rows, err := l.s.Query(context.Background(), query, &o)
+	if err != nil {
+		l.t.Fatalf("ours: columns of %s: %v", table, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []column
+	for rows.Next() {
+		b := rows.Batch()
+		for i := range int(b.NumRows()) {
+			name, typ := strings.Clone(b.Column(1).ValueStr(i)), strings.Clone(b.Column(2).ValueStr(i)) // the batch goes, and its memory
+			out = append(out, column{name, spell(typ)})
+		}
+	}
+	if err := rows.Err(); err != nil {
+		l.t.Fatal(err)
+	}
+	return out
+}
+
+// check runs our deep check and wants no finding but of the kinds allowed.
+func (l *lake) check(allowed ...string) {
+	l.t.Helper()
+	report, err := l.s.Check(l.t.Context(), true)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for _, f := range report.Findings {
+		if !slices.Contains(allowed, f.Kind) {
+			l.t.Errorf("check: %+v", f)
+		}
+	}
+}
+
+// meta runs a query on the catalog itself, behind both clients' backs.
+func meta(t testing.TB, catalog, query string, args ...any) []string {
+	t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+catalog+"?_busy_timeout=5000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	rows, err := db.QueryContext(t.Context(), query, args...)
+	if err != nil {
+		t.Fatalf("catalog: %s: %v", query, err)
+	}
+	defer func() { _ = rows.Close() }()
+	cols, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for rows.Next() {
+		vals, ptrs := make([]any, len(cols)), make([]any, len(cols))
+		for i := range vals {
+			ptrs[i] = &vals[i]
+		}
+		if err := rows.Scan(ptrs...); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, line(vals))
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// copyLake copies a home; what the copy's owner does leaves the first alone.
+func copyLake(t testing.TB, home string) string {
+	t.Helper()
+	to := t.TempDir()
+	// Bring the write-ahead log into the file that is copied.
+	meta(t, filepath.Join(folder(home), "catalog.db"), "PRAGMA wal_checkpoint(TRUNCATE)")
+	if err := os.CopyFS(to, os.DirFS(home)); err != nil {
+		t.Fatal(err)
+	}
+	catalog := filepath.Join(folder(to), "catalog.db")
+	for _, tail := range []string{"-wal", "-shm"} {
+		_ = os.Remove(catalog + tail)
+	}
+	meta(t, catalog, `UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path' RETURNING 1`, filepath.ToSlash(filepath.Join(folder(to), "data"))+"/")
+	return to
+}
