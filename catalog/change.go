@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -104,9 +105,9 @@ func (v *View) apply(ctx context.Context, ch *Change) (Committed, error) {
 	}
 	a := &applier{View: v, ctx: ctx, ch: ch, table: ch.Table, next: v.Head}
 	a.next.ID++
-	a.next.Time = v.c.opts.Now().UTC()
-	if !a.next.Time.After(v.Head.Time) { // times never go back, whatever the clock does
-		a.next.Time = v.Head.Time.Add(1000)
+	a.next.Time = v.c.opts.Now().UTC().Truncate(time.Microsecond) // what the catalog stores
+	if !a.next.Time.After(v.Head.Time) {                          // times always grow, whatever the clock does
+		a.next.Time = v.Head.Time.Add(time.Microsecond)
 	}
 	for _, step := range []func() error{a.createTable, a.alterTable, a.dropTable, a.addFiles, a.removeFiles, a.addDeletes, a.finish, a.sideTables} {
 		if err := step(); err != nil {

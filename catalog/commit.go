@@ -131,6 +131,9 @@ func (q *queue) take() []*member {
 
 func (q *queue) group(ctx context.Context) {
 	conn, release, err := q.begin(ctx)
+	if err != nil && ctx.Err() != nil {
+		return // everybody left while it waited; who came since has his own try
+	}
 	group := q.take()
 	if err == nil {
 		err = runGroup(q.c, conn, group)
@@ -173,27 +176,32 @@ func (q *queue) begin(ctx context.Context) (*sql.Conn, func(), error) {
 func runGroup(c *Catalog, conn *sql.Conn, group []*member) (err error) {
 	ctx := context.Background()
 	v := &View{q: steady{conn}, c: c}
+	changed, committed := false, false
+	defer func() {
+		if !committed {
+			rollback(conn)
+		}
+		if changed && !committed {
+			c.dead.forget() // members saw what never came to be
+		}
+	}()
 	if err := v.prepare(ctx); err != nil {
-		rollback(conn)
 		return err
 	}
-	changed := false
 	for i, m := range group {
 		did, fatal := runMember(conn, v, m, i)
 		if fatal != nil {
-			rollback(conn)
 			return fatal
 		}
 		changed = changed || did
 	}
 	if !changed && !v.synced() {
-		rollback(conn)
 		return nil
 	}
 	if _, err := conn.ExecContext(ctx, `COMMIT`); err != nil {
-		rollback(conn)
 		return sqlError(ctx, err, "commit")
 	}
+	committed = true
 	return nil
 }
 

@@ -49,7 +49,7 @@ func createTable(name string) *Change {
 	}
 }
 
-func create(name string) Decide {
+func creates(name string) Decide {
 	return func(context.Context, *View) (*Change, error) { return createTable(name), nil }
 }
 
@@ -188,10 +188,10 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 func TestCommitErrorsStayTheirOwn(t *testing.T) {
 	c := newCatalog(t, nil)
-	mustCommit(t, c, create("base"))
+	mustCommit(t, c, creates("base"))
 	ctx, boom := t.Context(), errors.New("boom")
 	g := newGroup(t, c)
-	g.add(ctx, create("a"))
+	g.add(ctx, creates("a"))
 	g.add(ctx, func(context.Context, *View) (*Change, error) { return nil, boom })
 	g.add(ctx, func(context.Context, *View) (*Change, error) { panic("at the disco") })
 	g.add(ctx, func(context.Context, *View) (*Change, error) { return nil, nil })
@@ -205,7 +205,7 @@ func TestCommitErrorsStayTheirOwn(t *testing.T) {
 		ch.Lease = "gone"
 		return ch, nil
 	})
-	g.add(ctx, create("b"))
+	g.add(ctx, creates("b"))
 	g.add(ctx, addRows("b", 3)) // sees what an earlier member made
 	g.run()
 	wantKinds := []errs.Kind{"", errs.Internal, errs.Internal, "", errs.Internal, errs.Unavailable, "", ""}
@@ -233,7 +233,7 @@ func TestCommitManyMembers(t *testing.T) {
 	g := newGroup(t, c)
 	const n = maxGroup + 10
 	for i := range n {
-		g.add(t.Context(), create(fmt.Sprintf("t%d", i)))
+		g.add(t.Context(), creates(fmt.Sprintf("t%d", i)))
 	}
 	g.run()
 	for i, err := range g.errs {
@@ -257,10 +257,10 @@ func TestCommitLeavesTheQueue(t *testing.T) {
 		t.Error("the decide of a member that left was called")
 		return createTable("never"), nil
 	}
-	g.add(t.Context(), create("a"))
+	g.add(t.Context(), creates("a"))
 	g.add(cancelled, never)
 	g.add(late, never)
-	g.add(t.Context(), create("b"))
+	g.add(t.Context(), creates("b"))
 	cancel()
 	eventually(t, "two members leave", func() bool { return waiting(c) == 2 })
 	g.run()
@@ -282,13 +282,13 @@ func TestCommitNewcomerAfterTheLastLeft(t *testing.T) {
 	for i := range 50 {
 		g := newGroup(t, c)
 		ctx, cancel := context.WithCancel(t.Context())
-		g.add(ctx, create("never"))
+		g.add(ctx, creates("never"))
 		time.Sleep(time.Duration(i%5) * 100 * time.Microsecond) // until the worker waits for the lock
 		done := make(chan error, 1)
 		cancel()
 		eventually(t, "the member leaves", func() bool { return waiting(c) == 0 })
 		go func() {
-			_, err := c.Commit(t.Context(), create(fmt.Sprintf("t%d", i)))
+			_, err := c.Commit(t.Context(), creates(fmt.Sprintf("t%d", i)))
 			done <- err
 		}()
 		time.Sleep(time.Duration(i%3) * 100 * time.Microsecond)
@@ -303,7 +303,7 @@ func TestCommitNewcomerAfterTheLastLeft(t *testing.T) {
 // A cancelled statement would roll the whole transaction back in SQLite.
 func TestCommitCancelInsideDecide(t *testing.T) {
 	c := newCatalog(t, nil)
-	mustCommit(t, c, create("base"))
+	mustCommit(t, c, creates("base"))
 	for _, gives := range []error{nil, context.Canceled} {
 		before := head(t, c).ID
 		g := newGroup(t, c)
@@ -344,7 +344,7 @@ func TestCommitAfterClose(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Commit(t.Context(), create("a")); err == nil {
+	if _, err := c.Commit(t.Context(), creates("a")); err == nil {
 		t.Fatal("a commit on a closed catalog succeeded")
 	}
 }
@@ -422,7 +422,7 @@ func foreignInsert(id, file int64) []string {
 
 func TestCommitRecordsForeignCommits(t *testing.T) {
 	c := newCatalog(t, nil)
-	mustCommit(t, c, create("base"))  // 1
+	mustCommit(t, c, creates("base"))    // 1
 	mustCommit(t, c, addRows("base", 2)) // 2
 	db := raw(t, c)
 	exec(t, db, foreignInsert(3, 10)...)
@@ -478,11 +478,11 @@ func TestCommitWaitsForForeignWriter(t *testing.T) {
 	}
 	short, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
 	defer cancel()
-	if _, err := c.Commit(short, create("late")); errs.KindOf(err) != errs.Timeout {
+	if _, err := c.Commit(short, creates("late")); errs.KindOf(err) != errs.Timeout {
 		t.Errorf("got %v, want timeout", err)
 	}
 	done := make(chan error, 1)
-	go func() { _, err := c.Commit(t.Context(), create("a")); done <- err }()
+	go func() { _, err := c.Commit(t.Context(), creates("a")); done <- err }()
 	time.Sleep(600 * time.Millisecond)
 	if _, err := conn.ExecContext(t.Context(), `ROLLBACK`); err != nil {
 		t.Fatal(err)
@@ -521,7 +521,7 @@ func deleteRow(t *testing.T, row int64, message string) Decide {
 // remembered: the next one gives the same numbers to other rows.
 func TestCommitForgetsWhatWasRolledBack(t *testing.T) {
 	c := newCatalog(t, nil)
-	mustCommit(t, c, create("base"))
+	mustCommit(t, c, creates("base"))
 	mustCommit(t, c, addRows("base", 10))
 	db := raw(t, c)
 	exec(t, db, `CREATE TRIGGER fail BEFORE INSERT ON supertable_change WHEN NEW.message = 'boom' BEGIN SELECT RAISE(ROLLBACK, 'boom'); END`)
@@ -564,7 +564,7 @@ func TestCommitRefusesDropped(t *testing.T) {
 	if err := c.MarkDropped(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Commit(t.Context(), create("a")); errs.KindOf(err) != errs.NotFound {
+	if _, err := c.Commit(t.Context(), creates("a")); errs.KindOf(err) != errs.NotFound {
 		t.Errorf("got %v, want not_found", err)
 	}
 }

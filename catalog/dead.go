@@ -66,6 +66,14 @@ func (c *deadCache) put(k deadKey, rows datafile.Bitmap) {
 	}
 }
 
+// forget empties the cache: a transaction that looked at rows of its own and
+// was rolled back leaves keys that the next one gives to other rows.
+func (c *deadCache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.byKey, c.order, c.words = nil, nil, 0
+}
+
 // Dead gives the dead rows of a data file at snapshot at: its delete file and
 // the rows that the catalog itself lists. The bitmap is shared: do not change it.
 // A delete file that cannot be read is an error, never "none dead".
