@@ -27,7 +27,8 @@ func (ts tables) columns(_ int, t *statement.TableRef) []statement.Column {
 }
 
 // TestBind runs testdata/bind.txt: table declares tables (name column …), bind
-// shows what each text uses of them, filter only the filters. The parameters
+// shows what each text uses of them, filter only the filters, raise whether a
+// fence is needed. The parameters
 // are $i = 5, $s = 'x' and $n, a null.
 func TestBind(t *testing.T) {
 	ts := tables{}
@@ -56,6 +57,9 @@ func TestBind(t *testing.T) {
 }
 
 func showBinding(cmd string, s *statement.Statement, bound statement.Binding) string {
+	if cmd == "raise" {
+		return map[bool]string{true: "may raise\n", false: "cannot raise\n"}[bound.MayRaise]
+	}
 	var parts []string
 	for i, u := range bound.Uses {
 		part := s.Tables[i].Name + ":"

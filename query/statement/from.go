@@ -28,7 +28,7 @@ func (r *resolver) from(n node, with *cte, sc *scope) *join {
 		return &join{}
 	}
 	rel := &relation{alias: n.text("alias"), columns: output{open: true}}
-	lateral := &scope{sc.outer, slices.Clone(sc.relations)}
+	lateral := &scope{outer: sc.outer, relations: slices.Clone(sc.relations)}
 	leaf := &join{relation: rel, sampled: n["sample"] != nil}
 	switch n.text("type") {
 	case "SUBQUERY":

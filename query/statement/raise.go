@@ -3,6 +3,7 @@ package statement
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // root is an expression that the engine may move below a view's row filter.
@@ -18,17 +19,20 @@ type root struct {
 // Comparisons are harmless only between types that compare without a cast that
 // can fail, so that the types of the columns must be known. What it does not
 // know can fail.
-type raiser struct{ *binder }
+type raiser struct {
+	*binder
+	within map[*scope]bool // SELECT lists whose aliases are being followed
+}
 
 // mayRaise reports whether some root could fail.
 func (b *binder) mayRaise() bool {
 	if b.complex {
 		return true
 	}
-	r := raiser{b}
+	r := raiser{b, map[*scope]bool{}}
 	for _, e := range b.roots {
 		k, ok := r.kind(e.node, e.scope)
-		if !ok || e.boolean && k.family != "BOOLEAN" && !k.adapts() {
+		if !ok || e.boolean && k.family != "BOOLEAN" && k.family != null {
 			return true
 		}
 	}
@@ -61,13 +65,14 @@ func (r raiser) joins(j *join) bool {
 type kind struct {
 	family        string // a type's name, or one for all integers, floats, decimals
 	before, after int    // digits around the point, of integers and decimals
+	text          string // of a constant text
 }
 
 const (
 	integers     = "integer"
 	decimals     = "decimal"
 	floats       = "float"
-	constantText = "constant text" // converts to whatever it meets, once
+	constantText = "constant text" // converts to what it meets, for each row
 	null         = "null"
 )
 
@@ -83,7 +88,7 @@ func kindOf(typ string) (kind, bool) {
 	typ = strings.ToUpper(typ)
 	switch {
 	case digits[typ] > 0:
-		return kind{integers, digits[typ], 0}, true
+		return kind{family: integers, before: digits[typ]}, true
 	case typ == "DOUBLE" || typ == "FLOAT":
 		return kind{family: floats}, true
 	case plainTypes[typ]:
@@ -93,10 +98,13 @@ func kindOf(typ string) (kind, bool) {
 	width, scale, both := strings.Cut(strings.TrimSuffix(inner, ")"), ",")
 	w, err1 := strconv.Atoi(strings.TrimSpace(width))
 	s, err2 := strconv.Atoi(strings.TrimSpace(scale))
-	return kind{decimals, w - s, s}, ok && both && err1 == nil && err2 == nil
+	return kind{decimals, w - s, s, ""}, ok && both && err1 == nil && err2 == nil
 }
 
-func (k kind) adapts() bool { return k.family == constantText || k.family == null }
+// fits reports whether a constant certainly converts to what it meets.
+func (k kind) fits(other kind) bool {
+	return k.family == null || k.family == constantText && fits(k.text, other.family)
+}
 
 func (k kind) number() bool {
 	return k.family == integers || k.family == decimals || k.family == floats
@@ -105,7 +113,7 @@ func (k kind) number() bool {
 // compares reports whether comparing two kinds cannot fail.
 func compares(a, b kind) bool {
 	switch {
-	case a.adapts() || b.adapts():
+	case a.fits(b) || b.fits(a):
 		return true
 	case a.family == floats && b.number(), b.family == floats && a.number():
 		return true
@@ -141,17 +149,65 @@ func (r raiser) kind(n node, sc *scope) (kind, bool) {
 	return kind{}, false
 }
 
+// literalKind gives the type of a constant whose conversion cannot fail: that
+// too happens for each row, and only once the conditions before it hold.
 func literalKind(lit Literal, isNull bool) (kind, bool) {
 	switch {
 	case isNull:
 		return kind{family: null}, true
 	case lit.Type == "VARCHAR":
-		return kind{family: constantText}, true
+		return kind{family: constantText, text: lit.Text}, true
 	case lit.Type == "DECIMAL":
 		whole, fraction, _ := strings.Cut(strings.TrimPrefix(lit.Text, "-"), ".")
-		return kind{decimals, len(whole), len(fraction)}, true
+		return kind{decimals, len(whole), len(fraction), ""}, true
+	case integerTypes[lit.Type] && !inRange(lit), textTypes[lit.Type] && !fits(lit.Text, lit.Type):
+		return kind{}, false
 	}
 	return kindOf(lit.Type)
+}
+
+var bits = map[string]int{"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64, "UTINYINT": 8, "USMALLINT": 16, "UINTEGER": 32, "UBIGINT": 64}
+
+// inRange reports whether an integer is one of its type.
+func inRange(lit Literal) bool {
+	n := bits[lit.Type]
+	var err error
+	switch {
+	case n == 0:
+		return len(strings.TrimPrefix(lit.Text, "-")) < digits["HUGEINT"]
+	case lit.Type[0] == 'U':
+		_, err = strconv.ParseUint(lit.Text, 10, n)
+	default:
+		_, err = strconv.ParseInt(lit.Text, 10, n)
+	}
+	return err == nil
+}
+
+// fits reports whether a text certainly converts to a type. It knows the plain
+// forms only.
+func fits(text, typ string) bool {
+	switch typ {
+	case "VARCHAR", constantText, null:
+		return true
+	case "BOOLEAN":
+		return text == "true" || text == "false"
+	case "DATE":
+		return timeText(text, time.DateOnly)
+	case "TIMESTAMP WITH TIME ZONE":
+		text = strings.TrimSuffix(strings.TrimSuffix(text, "Z"), "+00")
+		fallthrough
+	case "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS":
+		text = strings.Replace(text, "T", " ", 1)
+		return timeText(text, time.DateOnly) || timeText(text, time.DateTime)
+	}
+	return false
+}
+
+// timeText reports whether a text has the layout, in the years that all types
+// hold and with at most microseconds.
+func timeText(text, layout string) bool {
+	t, err := time.Parse(layout, text)
+	return err == nil && !strings.Contains(text, ",") && t.Year() >= 1700 && t.Year() < 2200 && len(text) <= len("2006-01-02 15:04:05.000000")
 }
 
 // comparison is of all operands with the first and with each other.
@@ -174,7 +230,7 @@ func (r raiser) comparison(operands []node, sc *scope) (kind, bool) {
 
 func (r raiser) conditions(list []node, sc *scope) (kind, bool) {
 	for _, c := range list {
-		if k, ok := r.kind(c, sc); !ok || k.family != "BOOLEAN" && !k.adapts() {
+		if k, ok := r.kind(c, sc); !ok || k.family != "BOOLEAN" && k.family != null {
 			return kind{}, false
 		}
 	}
@@ -220,15 +276,30 @@ func (r raiser) call(n node, sc *scope) (kind, bool) {
 	case textChanges[name]:
 		return kind{family: "VARCHAR"}, texts && same
 	case textLengths[name]:
-		return kind{integers, 19, 0}, texts && same
+		return kind{family: integers, before: 19}, texts && same
 	case floatSums[name]:
 		return kind{family: floats}, len(args) == 2 && args[0].number() && args[1].number() && (args[0].family == floats || args[1].family == floats)
 	case counts[name]:
-		return kind{integers, 19, 0}, true
+		return kind{family: integers, before: 19}, true
 	case sameAggregate[name] && same:
 		return args[0], true
+	case name == "avg" && same && args[0].number():
+		return kind{family: floats}, true
+	case name == "sum" && same && args[0].number(): // it can overflow, but stays above the filter
+		return sumOf(args[0]), true
 	}
 	return kind{}, false
+}
+
+// sumOf gives the type of a sum: 38 digits, but of floats.
+func sumOf(k kind) kind {
+	if k.family == integers {
+		return kind{family: integers, before: 39}
+	}
+	if k.family == decimals {
+		return kind{decimals, 38 - k.after, k.after, ""}
+	}
+	return k
 }
 
 // arguments gives the kinds of a call's arguments, and whether these and the
@@ -276,6 +347,9 @@ func (r raiser) column(names []string, sc *scope) (kind, bool) {
 				found = append(found, k)
 			}
 		}
+		if item := sc.items[fold(names[0])]; item != nil && len(found) == 0 && len(names) == 1 {
+			return r.alias(item, sc)
+		}
 		if len(found) == 0 {
 			continue
 		}
@@ -287,6 +361,17 @@ func (r raiser) column(names []string, sc *scope) (kind, bool) {
 		return found[0], true
 	}
 	return kind{}, false
+}
+
+// alias gives the type of an item of the SELECT list; one that is about
+// another is not followed.
+func (r raiser) alias(item node, sc *scope) (kind, bool) {
+	if r.within[sc] {
+		return kind{}, false
+	}
+	r.within[sc] = true
+	defer delete(r.within, sc)
+	return r.kind(item, sc)
 }
 
 // member looks a column up in one relation.

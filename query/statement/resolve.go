@@ -1,7 +1,6 @@
 package statement
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/supertable-go/supertable/internal/errs"
@@ -12,6 +11,7 @@ import (
 type scope struct {
 	outer     *scope
 	relations []*relation
+	items     map[string]node // the SELECT list's, by folded alias
 }
 
 // relation is one entry of a FROM clause.
@@ -158,7 +158,7 @@ func (r *resolver) cte(entry node, with *cte, outer *scope) *cte {
 // outerModifiers resolves ORDER BY and LIMIT of a set operation, whose names
 // are those of its result.
 func (r *resolver) outerModifiers(n node, out output, with *cte, outer *scope) {
-	sc := &scope{outer, []*relation{{columns: out}}}
+	sc := &scope{outer: outer, relations: []*relation{{columns: out}}}
 	r.modifiers(n, nil, with, sc)
 }
 
@@ -169,7 +169,10 @@ func (r *resolver) selectNode(n node, with *cte, outer *scope) output {
 		r.expression(n[key], with, sc)
 	}
 	out, aliases := outputs(n, sc)
-	maps.Copy(r.aliases, aliases)
+	for alias := range aliases {
+		r.aliases[alias] = true
+	}
+	sc.items = aliases
 	r.conditions(n, aliases, sc)
 	r.modifiers(n, aliases, with, sc)
 	r.selects = append(r.selects, selection{n.child("where_clause"), from, sc, n["sample"] != nil})
@@ -178,7 +181,7 @@ func (r *resolver) selectNode(n node, with *cte, outer *scope) output {
 
 // conditions records what of a SELECT the engine may move towards the tables:
 // its conditions, and its items where a condition can be about them.
-func (r *resolver) conditions(n node, aliases map[string]bool, sc *scope) {
+func (r *resolver) conditions(n node, aliases map[string]node, sc *scope) {
 	named := false
 	for _, key := range []string{"where_clause", "having", "qualify"} {
 		if c := n.child(key); c != nil {
@@ -197,13 +200,13 @@ func (r *resolver) conditions(n node, aliases map[string]bool, sc *scope) {
 }
 
 // mentions reports whether an expression uses one of the names by itself.
-func mentions(v any, names map[string]bool) bool {
+func mentions(v any, names map[string]node) bool {
 	switch v := v.(type) {
 	case []any:
 		return slices.ContainsFunc(v, func(e any) bool { return mentions(e, names) })
 	case map[string]any:
 		n := node(v)
-		if list := n.texts("column_names"); len(list) > 0 && names[fold(list[0])] {
+		if list := n.texts("column_names"); len(list) > 0 && names[fold(list[0])] != nil {
 			return true
 		}
 		for _, e := range v {
@@ -217,13 +220,13 @@ func mentions(v any, names map[string]bool) bool {
 
 // modifiers resolves ORDER BY, DISTINCT ON and LIMIT. A sort key that is an
 // alias of the SELECT list is that item, and no column.
-func (r *resolver) modifiers(n node, aliases map[string]bool, with *cte, sc *scope) {
+func (r *resolver) modifiers(n node, aliases map[string]node, with *cte, sc *scope) {
 	for _, m := range n.nodes("modifiers") {
 		for _, o := range m.nodes("orders") {
 			key := o.child("expression")
 			names := key.texts("column_names")
 			allOf := key.text("class") == "STAR" && key.flag("columns") && key.child("expr") == nil // ORDER BY ALL
-			if allOf || len(names) == 1 && aliases[fold(names[0])] {
+			if allOf || len(names) == 1 && aliases[fold(names[0])] != nil {
 				continue
 			}
 			r.expression(map[string]any(key), with, sc)
@@ -235,9 +238,9 @@ func (r *resolver) modifiers(n node, aliases map[string]bool, with *cte, sc *sco
 }
 
 // outputs tells the columns of a SELECT, and which of them are aliases.
-func outputs(n node, sc *scope) (output, map[string]bool) {
+func outputs(n node, sc *scope) (output, map[string]node) {
 	out := output{origin: map[string]*columnRef{}}
-	aliases := map[string]bool{}
+	aliases := map[string]node{}
 	for _, item := range n.nodes("select_list") {
 		names := item.texts("column_names")
 		switch alias := item.text("alias"); {
@@ -245,7 +248,7 @@ func outputs(n node, sc *scope) (output, map[string]bool) {
 			out.open = true
 		case alias != "":
 			out.add(alias, names, sc)
-			aliases[fold(alias)] = true
+			aliases[fold(alias)] = item
 		case len(names) > 0:
 			out.add(names[len(names)-1], names, sc)
 		}
