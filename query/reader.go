@@ -120,6 +120,9 @@ func (q *run) run(ctx context.Context, text string) (*Rows, error) {
 	if err != nil {
 		return nil, err
 	}
+	if q.stmt.Kind == statement.Explain || q.stmt.Kind == statement.ExplainAnalyze {
+		return q.explain(ctx, sql)
+	}
 	return q.execute(ctx, sql)
 }
 

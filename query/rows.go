@@ -41,12 +41,7 @@ func (q *run) splice(ctx context.Context) (string, error) {
 	if q.o.DefaultLimit > 0 && q.stmt.Kind == statement.Select {
 		sql = q.stmt.WithLimit(sql, q.o.DefaultLimit)
 	}
-	switch q.stmt.Kind {
-	case statement.Explain:
-		sql = "EXPLAIN " + sql
-	case statement.ExplainAnalyze:
-		sql = "EXPLAIN ANALYZE " + sql
-	case statement.DescribeQuery:
+	if q.stmt.Kind == statement.DescribeQuery {
 		sql = "DESCRIBE " + sql
 	}
 	q.report.done("CREATING_REFLECTION")
