@@ -135,7 +135,7 @@ func (m *matcher) sql(st *state, files []*catalog.File) string {
 	for i, f := range files {
 		paths[i] = f.Path
 	}
-	scan := fmt.Sprintf("FROM read_parquet(%s, schema=%s, file_row_number=true) t", pathList(paths), m.tableSchema(st))
+	scan := fmt.Sprintf("FROM read_parquet(%s, schema=%s) t", pathList(paths), m.tableSchema(st))
 	head := "SELECT CAST(file_index AS BIGINT), CAST(file_row_number AS BIGINT) " + scan
 	if m.few != nil {
 		return head + " WHERE " + strings.Join(m.few, " OR ")

@@ -87,7 +87,7 @@ func (j *job) liveKeys(ctx context.Context, v *catalog.View, st *state, m *match
 	for i := range m.keys {
 		sel[i] = fmt.Sprintf("k%d", i)
 	}
-	return fmt.Sprintf("SELECT %s, %s FROM read_parquet(%s, schema=%s, file_row_number=true) WHERE st_live(%d, file_index, file_row_number)",
+	return fmt.Sprintf("SELECT %s, %s FROM read_parquet(%s, schema=%s) WHERE st_live(%d, file_index, file_row_number)",
 		strings.Join(sel, ", "), column, pathList(paths), schema+n, token), release, nil
 }
 

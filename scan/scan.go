@@ -280,7 +280,9 @@ func (r *Scan) branchSQL(b *branch, live Live) (string, error) {
 		schema = append(schema, fmt.Sprintf("%d: {name: 'snapshot', type: 'BIGINT', default_value: NULL::VARCHAR}", datafile.SnapshotIDField))
 		where = append(where, fmt.Sprintf("snapshot <= %d", r.at))
 	}
-	sql := fmt.Sprintf("SELECT %s FROM read_parquet(%s, schema=MAP {%s}%s)", strings.Join(sel, ", "), pathList(b.files), strings.Join(schema, ", "), rowNumbers(b.key.dirty))
+	// file_index and file_row_number are the engine's virtual columns; its
+	// option of that name would refuse files with a column file_row_number.
+	sql := fmt.Sprintf("SELECT %s FROM read_parquet(%s, schema=MAP {%s})", strings.Join(sel, ", "), pathList(b.files), strings.Join(schema, ", "))
 	if len(where) > 0 {
 		sql += " WHERE " + strings.Join(where, " AND ")
 	}
