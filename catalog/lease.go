@@ -23,34 +23,58 @@ type leases struct {
 	done chan struct{}
 }
 
-// Lease gives the lease of this process's unfinished files, taking it at the
-// first call. What lies in its folder belongs to this process until Close, or
-// until the lease has run out because the process showed no sign of life.
+// Lease gives the lease of this process's unfinished files, taking one at the
+// first call and when others ended the last one. What lies in its folder
+// belongs to this process until Close, or until the lease has run out because
+// the process showed no sign of life.
 func (c *Catalog) Lease(ctx context.Context) (string, error) {
 	c.leases.mu.Lock()
 	defer c.leases.mu.Unlock()
-	if c.leases.id != "" {
-		return c.leases.id, nil
-	}
 	if c.foreign {
 		return "", errs.New(errs.Denied, "this lake was made by another DuckLake client and is read-only; run create to adopt it")
 	}
-	id := uuid.Must(uuid.NewV7()).String()
-	if err := os.MkdirAll(c.folder.LeaseDir(id), 0o777); err != nil {
-		return "", errs.Wrap(errs.Unavailable, err, "make a folder under tmp: %v", errors.Unwrap(err))
+	if c.leases.id != "" {
+		held := false
+		err := c.Read(ctx, func(v *View) (err error) { held, err = v.hasLease(ctx, c.leases.id); return err })
+		if err != nil {
+			return "", err
+		}
+		if held {
+			return c.leases.id, c.makeLeaseDir(c.leases.id)
+		}
+		c.leases.forget()
 	}
+	id := uuid.Must(uuid.NewV7()).String()
+	// The row comes first: a folder without one is nobody's, to a sweeper.
 	err := c.write(ctx, func(q querier) error {
 		return execAll(ctx, q, []statement{{`INSERT INTO supertable_lease (lease_id, holder, expires) VALUES (?, ?, ?)`,
 			[]any{id, holder(), FormatTime(c.opts.Now().Add(c.opts.LeaseTTL))}}})
 	})
 	if err != nil {
-		_ = c.folder.RemoveLease(id)
 		return "", err
+	}
+	if err := c.makeLeaseDir(id); err != nil {
+		return "", err // the row runs out by itself
 	}
 	beat, stop := context.WithCancel(context.Background())
 	c.leases.id, c.leases.stop, c.leases.done = id, stop, make(chan struct{})
 	go c.heartbeat(beat, id, c.leases.done)
 	return id, nil
+}
+
+func (c *Catalog) makeLeaseDir(id string) error {
+	err := os.MkdirAll(c.folder.LeaseDir(id), 0o777)
+	if err != nil {
+		return errs.Wrap(errs.Unavailable, err, "make a folder under tmp: %v", errors.Unwrap(err))
+	}
+	return nil
+}
+
+// forget ends the heartbeat; the caller holds mu.
+func (l *leases) forget() {
+	l.stop()
+	<-l.done
+	l.id = ""
 }
 
 func holder() string {
@@ -83,14 +107,13 @@ func (c *Catalog) endLeases() {
 	if c.leases.id == "" {
 		return
 	}
-	c.leases.stop()
-	<-c.leases.done
+	id := c.leases.id
+	c.leases.forget()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := c.sweep(ctx, []string{c.leases.id}); err != nil {
+	if err := c.endLease(ctx, id, ""); err != nil {
 		c.opts.Logger.Warn("lease not ended", "error", err.Error())
 	}
-	c.leases.id = ""
 }
 
 // ErrLeaseLost is the cause of a commit that was refused because the writer
@@ -103,25 +126,17 @@ func (v *View) checkLease(ctx context.Context, id string) error {
 	if id == "" {
 		return nil
 	}
-	var n int
-	if err := v.q.QueryRowContext(ctx, `SELECT count(*) FROM supertable_lease WHERE lease_id = ?`, id).Scan(&n); err != nil {
-		return sqlError(ctx, err, "read the leases")
+	held, err := v.hasLease(ctx, id)
+	if err == nil && !held {
+		err = errs.Wrap(errs.Unavailable, ErrLeaseLost, "this writer showed no sign of life for so long that its unfinished files were removed; write again")
 	}
-	if n == 0 {
-		return errs.Wrap(errs.Unavailable, ErrLeaseLost, "this writer showed no sign of life for so long that its unfinished files were removed; write again")
-	}
-	return nil
+	return err
 }
 
-// LostLease forgets a lease that others ended, so that the next write takes a
-// new one.
-func (c *Catalog) LostLease(id string) {
-	c.leases.mu.Lock()
-	defer c.leases.mu.Unlock()
-	if c.leases.id == id {
-		c.leases.stop()
-		c.leases.id = ""
-	}
+func (v *View) hasLease(ctx context.Context, id string) (bool, error) {
+	var n int
+	err := v.q.QueryRowContext(ctx, `SELECT count(*) FROM supertable_lease WHERE lease_id = ?`, id).Scan(&n)
+	return n > 0, sqlError(ctx, err, "read the leases")
 }
 
 // Sweep removes what writers left whose lease has run out: their folders under
@@ -130,24 +145,35 @@ func (c *Catalog) Sweep(ctx context.Context) error {
 	if c.foreign {
 		return nil
 	}
-	dirs, err := c.folder.LeaseDirs()
-	if err != nil || len(dirs) == 0 {
+	dirs, err := c.folder.LeaseDirs() // before the rows: who has a folder has had a row
+	if err != nil {
 		return err
 	}
+	now, own := FormatTime(c.opts.Now()), c.currentLease()
 	var dead []string
 	err = c.Read(ctx, func(v *View) error {
-		alive, err := v.aliveLeases(ctx, c.opts.Now())
+		rows, err := v.leases(ctx, now)
 		for _, d := range dirs {
-			if !alive[d] && d != c.currentLease() {
-				dead = append(dead, d)
+			if _, ok := rows[d]; !ok {
+				rows[d] = true
+			}
+		}
+		for id, out := range rows {
+			if out && id != own {
+				dead = append(dead, id)
 			}
 		}
 		return err
 	})
-	if err != nil || len(dead) == 0 {
+	if err != nil {
 		return err
 	}
-	return c.sweep(ctx, dead)
+	for _, id := range dead {
+		if err := c.endLease(ctx, id, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Catalog) currentLease() string {
@@ -156,44 +182,42 @@ func (c *Catalog) currentLease() string {
 	return c.leases.id
 }
 
-// aliveLeases lists the leases that have not run out.
-func (v *View) aliveLeases(ctx context.Context, now time.Time) (map[string]bool, error) {
-	rows, err := v.q.QueryContext(ctx, `SELECT lease_id FROM supertable_lease WHERE expires > ?`, FormatTime(now))
+// leases lists the leases that have a row, and whether they have run out.
+func (v *View) leases(ctx context.Context, now string) (map[string]bool, error) {
+	out := map[string]bool{}
+	rows, err := v.q.QueryContext(ctx, `SELECT lease_id, expires <= ? FROM supertable_lease`, now)
 	if err != nil {
-		return nil, sqlError(ctx, err, "read the leases")
+		return out, sqlError(ctx, err, "read the leases")
 	}
 	defer func() { _ = rows.Close() }()
-	out := map[string]bool{}
 	for rows.Next() {
 		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, sqlError(ctx, err, "read the leases")
+		var over bool
+		if err := rows.Scan(&id, &over); err != nil {
+			return out, sqlError(ctx, err, "read the leases")
 		}
-		out[id] = true
+		out[id] = over
 	}
 	return out, sqlError(ctx, rows.Err(), "read the leases")
 }
 
-// sweep ends leases and removes their files. The rows go first, under the
-// commit lock: from then on no commit can name a file of theirs. A data file
-// that the catalog does not name is then nobody's.
-func (c *Catalog) sweep(ctx context.Context, dead []string) error {
-	if err := c.write(ctx, func(q querier) error {
-		for _, id := range dead {
-			if _, err := q.ExecContext(ctx, `DELETE FROM supertable_lease WHERE lease_id = ?`, id); err != nil {
-				return sqlError(ctx, err, "end a lease")
-			}
+// endLease ends a lease and removes its files. The row goes first, under the
+// commit lock: from then on no commit can name a file of it, so that a data
+// file which the catalog does not name is nobody's. A lease that was renewed
+// after now is left alone; now "" ends it in any case.
+func (c *Catalog) endLease(ctx context.Context, id, now string) error {
+	renewed := false
+	err := c.write(ctx, func(q querier) error {
+		_, err := q.ExecContext(ctx, `DELETE FROM supertable_lease WHERE lease_id = ?1 AND (expires <= ?2 OR ?2 = '')`, id, now)
+		if err == nil {
+			err = q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM supertable_lease WHERE lease_id = ?)`, id).Scan(&renewed)
 		}
-		return nil
-	}); err != nil {
+		return sqlError(ctx, err, "end a lease")
+	})
+	if err != nil || renewed {
 		return err
 	}
-	for _, id := range dead {
-		if err := c.removeLeased(ctx, id); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.removeLeased(ctx, id)
 }
 
 func (c *Catalog) removeLeased(ctx context.Context, id string) error {

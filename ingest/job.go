@@ -82,9 +82,6 @@ func (j *job) tryCommit(ctx context.Context) (Result, error) {
 	j.progress("committing", 1)
 	done, err := j.w.Catalog.Commit(ctx, j.decide)
 	if err != nil {
-		if errors.Is(err, catalog.ErrLeaseLost) {
-			j.w.Catalog.LostLease(j.lease)
-		}
 		return Result{}, err
 	}
 	j.committed = true
