@@ -50,9 +50,20 @@ func TestUsage(t *testing.T) {
 
 func TestUsageErrorsAreOneLineOrJSON(t *testing.T) {
 	for _, args := range [][]string{
-		{"frobnicate"}, {"query"}, {"query", "select 1", "--no-such-flag"}, {"write"}, {"write", "t"}, {"schema"},
-		{"query", "select 1", "--at-version", "three"}, {"query", "a", "b"}, {"drop", "t"}, {"help", "nope"},
-		{"alter", "t", "sing"}, {"option"}, {"option", "x"}, {"write", "t", "a\nb", "--delete"},
+		{"frobnicate"},
+		{"query"},
+		{"query", "select 1", "--no-such-flag"},
+		{"write"},
+		{"write", "t"},
+		{"schema"},
+		{"query", "select 1", "--at-version", "three"},
+		{"query", "a", "b"},
+		{"drop", "t"},
+		{"help", "nope"},
+		{"alter", "t", "sing"},
+		{"option"},
+		{"option", "x"},
+		{"write", "t", "a\nb", "--delete"},
 	} {
 		code, out, errs := run(t, "", args...)
 		if code != exitUsage || out != "" || strings.Count(errs, "\n") != 1 || !strings.HasPrefix(errs, "supertable: ") {
@@ -69,6 +80,14 @@ func TestUsageErrorsAreOneLineOrJSON(t *testing.T) {
 			if doc.Error.Kind != "invalid_argument" || doc.Error.Message == "" || strings.Contains(doc.Error.Message, "\n") {
 				t.Errorf("%q: %+v", args, doc.Error)
 			}
+		}
+	}
+}
+
+func TestTextThatBeginsWithACommentIsNoFlag(t *testing.T) {
+	for _, text := range []string{"-- a\nselect 1", "--\nselect 1", "--\tx"} {
+		if code, _, errs := run(t, "", "query", text); code == exitUsage {
+			t.Errorf("%q: %s", text, errs)
 		}
 	}
 }

@@ -23,11 +23,11 @@ func parseColumns(spec string) ([]supertable.Column, error) {
 		if err != nil {
 			return nil, err
 		}
-		if key := strings.ToLower(c.Name); seen[key] {
+		key := strings.ToLower(c.Name)
+		if seen[key] {
 			return nil, fmt.Errorf("column %q is given twice", c.Name)
-		} else {
-			seen[key] = true
 		}
+		seen[key] = true
 		out = append(out, c)
 	}
 	return out, nil

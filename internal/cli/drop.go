@@ -81,7 +81,7 @@ func (a *app) drop(cmd *cobra.Command, f dropFlags, what string, do func(context
 		return err
 	}
 	if !dropped && !f.ifExists {
-		return failf(supertable.NotFound, "Table not found: %s", cmd.Flags().Arg(0))
+		return failf(supertable.NotFound, "Table not found: %s/%s/%s", a.flags.org, a.flags.super, cmd.Flags().Arg(0))
 	}
 	sentence := "Dropped " + what
 	if !dropped {

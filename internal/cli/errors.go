@@ -74,7 +74,7 @@ func (a *app) report(args []string, err error) {
 	b = appendJSONString(b, string(supertable.KindOf(err)))
 	b = append(b, `,"message":`...)
 	b = appendJSONString(b, oneLine(err.Error()))
-	a.stderr.Write(append(b, "}}\n"...))
+	_, _ = a.stderr.Write(append(b, "}}\n"...)) // there is nobody left to tell
 }
 
 // wantsJSON looks for --format json in the raw arguments, since flags that

@@ -42,7 +42,7 @@ func (a *app) optionSetCommand() *cobra.Command {
 		Use:     "set [TABLE] NAME=VALUE",
 		Short:   "Set an option",
 		Long:    "Set sets an option of the SuperTable or of one table. NAME= without a value removes the setting.",
-		Example: "  supertable option set orders target_file_size=256MiB",
+		Example: "  supertable option set orders target_file_size=268435456",
 		Args:    takes(1, 2, "[TABLE] NAME=VALUE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			table, setting := "", args[len(args)-1]

@@ -157,11 +157,11 @@ func TestParseColumns(t *testing.T) {
 		"naïve col:double":                                 "[naïve col double]",
 	} {
 		list, err := parseColumns(in)
-		got := ""
+		var got []byte
 		for _, c := range list {
-			got += fmt.Sprintf("[%s %s]", c.Name, c.Type)
+			got = fmt.Appendf(got, "[%s %s]", c.Name, c.Type)
 		}
-		if err != nil || got != want {
+		if err != nil || string(got) != want {
 			t.Errorf("%q: got %s (%v), want %s", in, got, err, want)
 		}
 	}

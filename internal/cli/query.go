@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,8 +59,8 @@ func (a *app) queryCommand() *cobra.Command {
 }
 
 func (f *queryFlags) options(cmd *cobra.Command) (*supertable.QueryOptions, error) {
-	if f.limit.n < 0 {
-		return nil, usagef(cmd, "--limit must not be negative")
+	if f.limit.set && f.limit.n < 1 {
+		return nil, usagef(cmd, "--limit must be at least 1")
 	}
 	params, err := parseParams(f.params)
 	if err != nil {
@@ -95,6 +96,21 @@ func (a *app) runQuery(cmd *cobra.Command, args []string, f *queryFlags) error {
 		return err
 	})
 	return f.timeout.explain(ctx, err)
+}
+
+// shieldText keeps a SQL text of query that begins with a comment from being
+// taken for a flag.
+func shieldText(args []string) []string {
+	if !slices.Contains(args, "query") {
+		return args
+	}
+	out := slices.Clone(args)
+	for i, s := range out {
+		if len(s) > 2 && s[:2] == "--" && (s[2] == ' ' || s[2] == '\t' || s[2] == '\n' || s[2] == '\r') {
+			out[i] = " " + s
+		}
+	}
+	return out
 }
 
 func (a *app) queryText(ctx context.Context, args []string, file string) (string, error) {

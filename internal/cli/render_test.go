@@ -110,14 +110,19 @@ func TestEveryTypeInEveryForm(t *testing.T) {
 
 func TestFormsOfOneResult(t *testing.T) {
 	fields := []arrow.Field{
-		{Name: "a", Type: arrow.PrimitiveTypes.Int64}, {Name: "a", Type: arrow.BinaryTypes.String},
-		{Name: "a_1", Type: arrow.PrimitiveTypes.Float64}, {Name: "a", Type: arrow.FixedWidthTypes.Boolean},
+		{Name: "a", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "a", Type: arrow.BinaryTypes.String},
+		{Name: "a_1", Type: arrow.PrimitiveTypes.Float64},
+		{Name: "a", Type: arrow.FixedWidthTypes.Boolean},
 		{Name: `b,"q"`, Type: arrow.BinaryTypes.String},
 	}
 	schema := arrow.NewSchema(fields, nil)
 	rec, _, err := array.RecordFromJSON(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{
-		{Name: "1", Type: fields[0].Type}, {Name: "2", Type: fields[1].Type}, {Name: "3", Type: fields[2].Type},
-		{Name: "4", Type: fields[3].Type}, {Name: "5", Type: fields[4].Type},
+		{Name: "1", Type: fields[0].Type},
+		{Name: "2", Type: fields[1].Type},
+		{Name: "3", Type: fields[2].Type},
+		{Name: "4", Type: fields[3].Type},
+		{Name: "5", Type: fields[4].Type},
 	}, nil), strings.NewReader(`[
 		{"1":1,"2":"Ann, \"A\"","3":0.5,"4":true,"5":"日本 🚀"},
 		{"1":-20,"2":"","3":null,"4":null,"5":"two\nlines\u001b[31m"},
@@ -213,11 +218,15 @@ func TestCellsOfATableAreCut(t *testing.T) {
 
 func TestUniqueNames(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
-		{"a b", "a b"}, {"a a a b", "a a_1 a_2 b"}, {"a a a_1", "a a_2 a_1"}, {"a_1 a a", "a_1 a a_2"},
-		{"a a a_1 a_1", "a a_2 a_1 a_1_1"}, {"A a", "A a"},
+		{"a b", "a b"},
+		{"a a a b", "a a_1 a_2 b"},
+		{"a a a_1", "a a_2 a_1"},
+		{"a_1 a a", "a_1 a a_2"},
+		{"a a a_1 a_1", "a a_2 a_1 a_1_1"},
+		{"A a", "A a"},
 	} {
 		var fields []arrow.Field
-		for _, n := range strings.Fields(c.in) {
+		for n := range strings.FieldsSeq(c.in) {
 			fields = append(fields, arrow.Field{Name: n})
 		}
 		if got := strings.Join(uniqueNames(fields), " "); got != c.want {
@@ -267,8 +276,10 @@ func FuzzFloat(f *testing.F) {
 
 func BenchmarkRows(b *testing.B) {
 	schema := arrow.NewSchema([]arrow.Field{
-		{Name: "id", Type: arrow.PrimitiveTypes.Int64}, {Name: "name", Type: arrow.BinaryTypes.String},
-		{Name: "amount", Type: arrow.PrimitiveTypes.Float64}, {Name: "at", Type: arrow.FixedWidthTypes.Timestamp_us},
+		{Name: "id", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "name", Type: arrow.BinaryTypes.String},
+		{Name: "amount", Type: arrow.PrimitiveTypes.Float64},
+		{Name: "at", Type: arrow.FixedWidthTypes.Timestamp_us},
 	}, nil)
 	rb := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	for i := range 2048 {

@@ -59,9 +59,7 @@ type shell struct {
 	failed           bool
 }
 
-var (
-	errQuit = errors.New("quit")
-)
+var errQuit = errors.New("quit")
 
 func (a *app) runShell(ctx context.Context) error {
 	interactive := isTerminal(a.stdin) && isTerminal(a.stdout.w)
@@ -141,16 +139,15 @@ func (sh *shell) prompt(text string) string {
 
 // feed takes one line after text, runs what is complete and returns the rest.
 func (sh *shell) feed(ctx context.Context, text, line string) (string, error) {
-	if word := strings.TrimSpace(line); text == "" {
-		switch {
-		case strings.HasPrefix(word, `\`):
-			return "", sh.meta(ctx, word)
-		case word == "quit" || word == "exit":
-			return "", errQuit
-		}
+	if word := strings.TrimSpace(line); text == "" && (word == "quit" || word == "exit") {
+		return "", errQuit
 	}
+	fresh := text == ""
 	text += line + "\n"
 	for {
+		if word := strings.TrimSpace(text); fresh && strings.HasPrefix(word, `\`) {
+			return "", sh.meta(ctx, word)
+		}
 		statement, rest, ok := cutStatement(text)
 		if !ok {
 			break
@@ -158,7 +155,7 @@ func (sh *shell) feed(ctx context.Context, text, line string) (string, error) {
 		if err := sh.run(ctx, statement); err != nil {
 			return "", err
 		}
-		text = rest
+		text, fresh = rest, true
 	}
 	if strings.TrimSpace(text) == "" {
 		text = ""

@@ -175,9 +175,15 @@ func plausibleTable(name string) error {
 
 func (a *app) printWrite(r supertable.WriteResult) error {
 	return a.printOne(object{
-		{"table", r.Table}, {"columns", int64(r.Columns)}, {"rows", r.Rows}, {"inserted", r.Inserted},
-		{"deleted", r.Deleted}, {"skipped_stale", r.SkippedStale}, {"snapshot", r.Snapshot},
-		{"version", r.Version}, {"duplicate", r.Duplicate},
+		{"table", r.Table},
+		{"columns", int64(r.Columns)},
+		{"rows", r.Rows},
+		{"inserted", r.Inserted},
+		{"deleted", r.Deleted},
+		{"skipped_stale", r.SkippedStale},
+		{"snapshot", r.Snapshot},
+		{"version", r.Version},
+		{"duplicate", r.Duplicate},
 	}, writeSentence(r))
 }
 
