@@ -29,7 +29,8 @@ type job struct {
 	width int
 	lease string
 
-	base    *state // the head that the work outside the lock was done for
+	base    *state // the head as it was last looked at outside the lock
+	ready   *state // the head that stale rows and deletes are right for
 	plan    *plan
 	raw     *stage // the input in the plan's types; what a repeat reads
 	out     *stage // what is committed: raw, or raw without stale rows
@@ -363,13 +364,14 @@ const (
 	smallBytes = 64 << 20
 )
 
-// moved reports whether rows of the table came or went since the base.
+// moved reports whether rows of the table came or went since the work was
+// made ready.
 func (j *job) moved(st *state) bool {
-	if len(st.files) != len(j.base.files) {
+	if j.ready == nil || len(st.files) != len(j.ready.files) {
 		return true
 	}
 	for i := range st.files {
-		a, b := &st.files[i], &j.base.files[i]
+		a, b := &st.files[i], &j.ready.files[i]
 		if a.ID != b.ID || deadState(a) != deadState(b) {
 			return true
 		}
@@ -403,7 +405,7 @@ func (j *job) prepareIn(ctx context.Context, v *catalog.View, st *state, snapsho
 	} else {
 		j.plan = p
 	}
-	if j.o.NewerThan != "" && (j.moved(st) || j.match == nil) {
+	if j.o.NewerThan != "" && (j.moved(st) || j.ready.exists != st.exists) {
 		if err := j.dropStale(ctx, v, st); err != nil {
 			return err
 		}
@@ -411,6 +413,9 @@ func (j *job) prepareIn(ctx context.Context, v *catalog.View, st *state, snapsho
 	if len(j.o.Key) > 0 && st.exists {
 		if j.match == nil || j.match.stage != j.out {
 			j.match = newMatcher(j)
+			if j.deletes != nil {
+				j.deletes.dying = nil // of other keys
+			}
 		}
 		j.progress("matching keys", 1)
 		if err := j.match.run(ctx, st); err != nil {
@@ -428,7 +433,7 @@ func (j *job) prepareIn(ctx context.Context, v *catalog.View, st *state, snapsho
 	if err := j.publish(); err != nil {
 		return err
 	}
-	j.base = st
+	j.base, j.ready = st, st
 	return nil
 }
 
@@ -446,7 +451,7 @@ func (j *job) restage(ctx context.Context, p *plan) error {
 	if err != nil {
 		return j.readError(ctx, err)
 	}
-	j.raw, j.out, j.match = raw, raw, nil
+	j.raw, j.out, j.match, j.ready = raw, raw, nil, nil
 	return nil
 }
 
