@@ -40,6 +40,9 @@ func (c *Catalog) Commit(ctx context.Context, decide Decide) (Committed, error) 
 	if c.foreign {
 		return Committed{}, errs.New(errs.Denied, "this lake was made by another DuckLake client and is read-only; run create to adopt it")
 	}
+	if err := c.usable(); err != nil {
+		return Committed{}, err
+	}
 	m := &member{ctx: ctx, decide: decide, done: make(chan struct{})}
 	c.queue.add(m)
 	select {

@@ -151,7 +151,11 @@ func (c *Catalog) SetReadOnly(ctx context.Context, on bool) error {
 // MarkDropped makes every later commit fail: the first step of dropping the
 // whole SuperTable. It reports false when the mark stood already.
 func (c *Catalog) MarkDropped(ctx context.Context) error {
-	return c.setSetting(ctx, "supertable.dropped", "true")
+	if err := c.setSetting(ctx, "supertable.dropped", "true"); err != nil {
+		return err
+	}
+	c.dropped.Store(true)
+	return nil
 }
 
 // Dropped reports whether the SuperTable carries the mark.

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,6 +57,8 @@ type Catalog struct {
 	leases   leases
 	dead     deadCache
 	closing  sync.Once
+	closed   atomic.Bool
+	dropped  atomic.Bool // the mark was set through this catalog
 }
 
 // Create makes the catalog in folder when there is none, adopts a foreign one
@@ -97,10 +100,22 @@ func Open(ctx context.Context, folder storage.Folder, o Options) (*Catalog, erro
 func (c *Catalog) Close() error {
 	var err error
 	c.closing.Do(func() {
+		c.closed.Store(true)
 		c.endLeases()
 		err = errors.Join(c.db.Close(), c.writer.Close())
 	})
 	return err
+}
+
+// usable says why an open catalog can no longer be worked with.
+func (c *Catalog) usable() error {
+	switch {
+	case c.dropped.Load():
+		return errs.New(errs.NotFound, "the SuperTable was dropped")
+	case c.closed.Load():
+		return errs.New(errs.Unavailable, "the lake is closed")
+	}
+	return nil
 }
 
 // Folder is where the catalog and its files lie.

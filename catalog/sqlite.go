@@ -94,6 +94,9 @@ func rollback(conn *sql.Conn) { _, _ = conn.ExecContext(context.Background(), `R
 // write runs change in one write transaction under the commit lock. It is for
 // our own bookkeeping; snapshots are made by Commit.
 func (c *Catalog) write(ctx context.Context, change func(querier) error) error {
+	if err := c.usable(); err != nil {
+		return err
+	}
 	release, err := c.folder.Lock(ctx, commitLock)
 	if err != nil {
 		return err

@@ -41,6 +41,9 @@ type View struct {
 
 // Read calls fn with a consistent view of the catalog.
 func (c *Catalog) Read(ctx context.Context, fn func(*View) error) error {
+	if err := c.usable(); err != nil {
+		return err
+	}
 	tx, err := c.db.BeginTx(ctx, nil) // deferred: a reader takes no lock that a writer waits for
 	if err != nil {
 		return sqlError(ctx, err, "read the catalog")
