@@ -14,7 +14,7 @@ import (
 // The engine's messages suggest names and carry paths, so none leaves this
 // package unless it is worded here.
 var (
-	missingColumn = regexp.MustCompile(`(?i)(?:Referenced column|does not have a column named|Column|column name|EXCLUDE list:? Column|REPLACE list:? Column) "((?:[^"]|"")+)"(?: (?:not found|in (?:EXCLUDE|REPLACE) list not found)|$|\b)`)
+	missingColumn = regexp.MustCompile(`(?i)(?:Referenced column|does not have a column named|Column|column name|EXCLUDE list:? Column|REPLACE list:? Column) "((?:[^"]|"")+)"`)
 	fileName      = regexp.MustCompile(`[^\s"':]*/([^\s"':/]+\.parquet)`)
 	viewName      = regexp.MustCompile(`"?v_[0-9a-f]{16}_(\d+)"?`)
 	hints         = regexp.MustCompile(`(?s)\s*(?:Did you mean|Candidate|LINE \d+:|\n).*$`)
