@@ -195,7 +195,7 @@ func TryQuery(ctx context.Context, s *supertable.Session, sql string, o *superta
 			for k := range cells {
 				cells[k] = "∅"
 				if col := b.Column(k); !col.IsNull(i) {
-					cells[k] = col.ValueStr(i)
+					cells[k] = strings.Clone(col.ValueStr(i)) // a text is the batch's own memory
 				}
 			}
 			lines = append(lines, strings.Join(cells, "|"))
