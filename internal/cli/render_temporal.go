@@ -10,8 +10,9 @@ import (
 
 // newTemporal makes the printer of dates, times, timestamps and intervals.
 //
-// Years are ISO 8601's astronomical ones: 0000 is 1 BC, -0043 is 44 BC, and
-// after 9999 come as many digits as it needs.
+// Years before 1 and after 9999 stand as the engine writes and reads them:
+// 0044-03-15 (BC), 12024-01-31. Infinite dates and timestamps are infinity and
+// -infinity.
 func newTemporal(a arrow.Array) (column, bool) {
 	switch a := a.(type) {
 	case *array.Date32:
@@ -95,15 +96,20 @@ func appendDay(b []byte, day int64) []byte {
 	if mp >= 10 {
 		month, year = mp-9, year+1
 	}
-	if year < 0 {
-		b, year = append(b, '-'), -year
+	bc := year < 1
+	if bc {
+		year = 1 - year
 	}
 	for limit := int64(1000); limit > 1 && year < limit; limit /= 10 {
 		b = append(b, '0')
 	}
 	b = strconv.AppendInt(b, year, 10)
 	b = append2(append(b, '-'), month)
-	return append2(append(b, '-'), doy-(153*mp+2)/5+1)
+	b = append2(append(b, '-'), doy-(153*mp+2)/5+1)
+	if bc {
+		b = append(b, " (BC)"...)
+	}
+	return b
 }
 
 func append2(b []byte, v int64) []byte { return append(b, byte('0'+v/10), byte('0'+v%10)) }
