@@ -57,7 +57,7 @@ func (s *Session) Alter(ctx context.Context, table string, a Alteration) (AlterR
 
 // named words a missing table as every other call does.
 func (s *Session) named(err error, table string) error {
-	if errs.KindOf(err) == errs.NotFound {
+	if errs.KindOf(err) == errs.NotFound && strings.HasPrefix(err.Error(), "Table not found") {
 		return errs.New(errs.NotFound, "Table not found: %s/%s/%s", s.st.org, s.st.name, table)
 	}
 	return err

@@ -71,7 +71,7 @@ func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *W
 	}
 	r, err := s.st.writer.Write(ctx, s.grant, table, in, io)
 	if err != nil {
-		return WriteResult{}, err
+		return WriteResult{}, s.named(err, table)
 	}
 	return WriteResult{
 		Table: r.Table, Columns: r.Columns, Rows: r.Rows, Inserted: r.Inserted, Deleted: r.Deleted, SkippedStale: r.Skipped,
