@@ -151,8 +151,13 @@ func TestWhatCannotBeWrittenCreatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{"write", "9lives", file}, {"write", "t", file + ".not"}, {"write", "t", "--delete", "--all"},
-		{"write", "t", file, "--delete", "--key", "id"}, {"drop", "t", "--yes"}, {"query", "select 1"}, {"shell"},
+		{"write", "9lives", file},
+		{"write", "t", file + ".not"},
+		{"write", "t", "--delete", "--all"},
+		{"write", "t", file, "--delete", "--key", "id"},
+		{"drop", "t", "--yes"},
+		{"query", "select 1"},
+		{"shell"},
 	} {
 		if code, _, _ := l.run("", args...); code != exitFailed {
 			t.Errorf("%q: exit %d", args, code)
