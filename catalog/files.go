@@ -53,19 +53,10 @@ func (f *File) Dirty() bool { return f.Delete != nil || f.Inlined > 0 }
 // Files lists the data files of table at snapshot at, in the order of their
 // ids, with the statistics of the given leaves.
 func (v *View) Files(ctx context.Context, table Table, at int64, stats []int64) ([]File, error) {
-	return v.filesSince(ctx, table, at, -1, stats)
-}
-
-// FilesSince is Files for those that came after snapshot since.
-func (v *View) FilesSince(ctx context.Context, table Table, at, since int64, stats []int64) ([]File, error) {
-	return v.filesSince(ctx, table, at, since, stats)
-}
-
-func (v *View) filesSince(ctx context.Context, table Table, at, since int64, stats []int64) ([]File, error) {
 	rows, err := v.q.QueryContext(ctx, `SELECT f.data_file_id, f.path, f.path_is_relative, f.file_format, f.record_count, f.file_size_bytes, coalesce(f.footer_size, 0), coalesce(f.row_id_start, 0), f.begin_snapshot, f.partial_max, f.mapping_id, f.encryption_key,
  d.delete_file_id, d.path, d.path_is_relative, d.format, d.delete_count, d.file_size_bytes, coalesce(d.footer_size, 0), d.begin_snapshot, d.partial_max, d.encryption_key
  FROM ducklake_data_file f LEFT JOIN ducklake_delete_file d ON d.table_id = f.table_id AND d.data_file_id = f.data_file_id AND d.begin_snapshot <= ?2 AND (d.end_snapshot IS NULL OR ?2 < d.end_snapshot)
- WHERE f.table_id = ?1 AND f.begin_snapshot <= ?2 AND (f.end_snapshot IS NULL OR ?2 < f.end_snapshot) AND f.begin_snapshot > ?3 ORDER BY f.data_file_id`, table.ID, at, since)
+ WHERE f.table_id = ?1 AND f.begin_snapshot <= ?2 AND (f.end_snapshot IS NULL OR ?2 < f.end_snapshot) ORDER BY f.data_file_id`, table.ID, at)
 	if err != nil {
 		return nil, sqlError(ctx, err, "read the files")
 	}

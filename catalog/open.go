@@ -56,6 +56,7 @@ type Catalog struct {
 	queue    queue
 	leases   leases
 	dead     deadCache
+	files    fileCache
 	closing  sync.Once
 	closed   atomic.Bool
 	dropped  atomic.Bool // the mark was set through this catalog

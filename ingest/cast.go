@@ -127,7 +127,7 @@ func (c *casting) rewrite(ctx context.Context, v *catalog.View) error {
 }
 
 func (c *casting) write(ctx context.Context, v *catalog.View, cols []datafile.Column, at int) error {
-	live, err := scan.Plan(ctx, v, c.table, v.Head.ID, cols, nil, func(*catalog.File) bool { return true })
+	live, err := scan.Plan(ctx, v, c.table, v.Head.ID, cols, nil, v.Files, func(*catalog.File) bool { return true })
 	if err != nil {
 		return err
 	}

@@ -330,7 +330,7 @@ func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, use s
 			keep = func(f *catalog.File) bool { return p.mayHold(f, use.Filter) }
 		}
 		var err error
-		if m.scan, err = scan.Plan(ctx, v, m.table, r.at.ID, m.columns, leaves, keep); err != nil {
+		if m.scan, err = scan.Plan(ctx, v, m.table, r.at.ID, m.columns, leaves, v.PlannedFiles, keep); err != nil {
 			return err
 		}
 		q.report.add(m.scan.Counts)

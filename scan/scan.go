@@ -32,6 +32,9 @@ type Counts struct {
 	Rows                                         int64 // live rows of the table, as far as was looked at
 }
 
+// Files lists the files of a table with statistics of some leaves.
+type Files func(ctx context.Context, t catalog.Table, at int64, leaves []int64) ([]catalog.File, error)
+
 // Live registers the dead rows of a list of files with the engine and gives
 // the token under which SQL asks for them.
 type Live func(dead [][]uint64) (token uint64, err error)
@@ -62,9 +65,11 @@ type inlinedRows struct {
 // Plan reads what the catalog has of a table, with the statistics of the
 // leaves, and sorts its files into branches. keep decides from them alone
 // whether a file may hold a row that matters.
-func Plan(ctx context.Context, v *catalog.View, t catalog.Table, at int64, cols []datafile.Column, leaves []int64, keep func(*catalog.File) bool) (*Scan, error) {
+//
+// files lists them: View.Files, or View.PlannedFiles outside a commit.
+func Plan(ctx context.Context, v *catalog.View, t catalog.Table, at int64, cols []datafile.Column, leaves []int64, files Files, keep func(*catalog.File) bool) (*Scan, error) {
 	r := &Scan{table: t, at: at, columns: cols}
-	files, err := v.Files(ctx, t, at, leaves)
+	list, err := files(ctx, t, at, leaves)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +78,8 @@ func Plan(ctx context.Context, v *catalog.View, t catalog.Table, at int64, cols 
 		return nil, err
 	}
 	byKey := map[branchKey]*branch{}
-	for i := range files {
-		f := &files[i]
+	for i := range list {
+		f := &list[i]
 		r.Counts.FilesTotal++
 		r.Counts.BytesTotal += f.Size
 		r.Counts.Rows += f.Records
