@@ -23,8 +23,7 @@ LINT := $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
 FUZZTIME ?= 30s
 KILLS ?= 200
 SEED ?=
-BENCH ?= .
-COUNT ?= 1
+BENCH ?=
 PKG ?= ./...
 ARGS ?=
 
@@ -84,9 +83,9 @@ interop: deps compiler ## the long random runs against DuckDB's own DuckLake; SE
 	$(GO) test $(TESTFLAGS) -timeout 0 -count=1 -v ./interop/...
 
 .PHONY: bench
-bench: compiler ## benchmarks, ratios to raw DuckDB; BENCH=regexp COUNT=1
-	-scripts/deps.sh flights
-	ST_DATA=$(CACHE)/data $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) -timeout 0 ./bench/...
+bench: deps compiler ## ratios to raw DuckDB and DuckLake; BENCH=regexp, ARGS='-rows 1000000'
+	-@scripts/deps.sh flights
+	ST_DATA=$(CACHE)/data $(GO) run ./bench -only '$(BENCH)' $(ARGS)
 
 .PHONY: check
 check: test quickstart ## before a change is proposed: test, then the quickstart
