@@ -184,6 +184,13 @@ func (m *matcher) loadFew(ctx context.Context) error {
 	if err != nil || len(rows) > fewKeys {
 		return matchError(ctx, err)
 	}
+	for _, r := range rows {
+		for _, v := range r {
+			if text, ok := v.(string); ok && strings.ContainsRune(text, 0) {
+				return nil // no literal holds it
+			}
+		}
+	}
 	m.few = []string{}
 	for _, r := range rows {
 		m.addFew(r)
