@@ -59,12 +59,15 @@ type pictured struct {
 // attached to that snapshot.
 func (l *lake) compareAt(at int64) *picture {
 	l.t.Helper()
-	old := newDuck(l.t)
-	old.attach(l.catalog(), fmt.Sprintf("READ_ONLY, SNAPSHOT_VERSION %d", at))
-	defer old.detach()
 	names := l.rows("SELECT table_name FROM information_schema.tables", at)
-	want := old.rows("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'main'")
-	equal(l.t, fmt.Sprintf("tables at %d", at), names, want)
+	var old *duck
+	if !testing.Short() || at%3 == 1 || at == 0 { // it costs more than all the rest
+		old = newDuck(l.t)
+		old.attach(l.catalog(), fmt.Sprintf("READ_ONLY, SNAPSHOT_VERSION %d", at))
+		defer old.detach()
+		want := old.rows("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'main'")
+		equal(l.t, fmt.Sprintf("tables at %d", at), names, want)
+	}
 	p := &picture{at: at, tables: map[string]pictured{}}
 	for _, n := range names {
 		name, _ := strconv.Unquote(n)
@@ -73,19 +76,31 @@ func (l *lake) compareAt(at int64) *picture {
 	return p
 }
 
+// compareTable compares one table; old is the client that is attached to the
+// snapshot, or nil.
 func (l *lake) compareTable(old *duck, name string, at int64) pictured {
 	l.t.Helper()
 	what := fmt.Sprintf("%s at %d", name, at)
 	cols := l.describe(name, at)
-	equal(l.t, "columns of "+what, cols, old.describe(name, ""))
 	query := "SELECT " + texts(cols) + " FROM "
 	rows := l.rows(query+datafile.Quote(name), at)
-	equal(l.t, "rows of "+what+" (attached there)", rows, old.rows(query+"lake."+datafile.Quote(name)))
 	clause := fmt.Sprintf(" AT (VERSION => %d)", at)
-	equal(l.t, "columns of "+what+" (AT)", cols, l.duck.describe(name, clause))
-	equal(l.t, "rows of "+what+" (AT)", rows, l.duck.rows(query+"lake."+datafile.Quote(name)+clause))
-	id := old.one("SELECT table_oid FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = " + datafile.QuoteText(name))
-	return pictured{id, cols, rows}
+	equal(l.t, "columns of "+what, cols, l.duck.describe(name, clause))
+	equal(l.t, "rows of "+what, rows, l.duck.rows(query+"lake."+datafile.Quote(name)+clause))
+	id := meta(l.t, l.catalog(), `SELECT table_id FROM ducklake_table WHERE table_name = ?1 AND begin_snapshot <= ?2 AND (end_snapshot IS NULL OR ?2 < end_snapshot)`, name, at)
+	p := pictured{strings.Join(id, ","), cols, rows}
+	if old == nil {
+		return p
+	}
+	equal(l.t, "columns of "+what+" (attached there)", cols, old.describe(name, ""))
+	there, err := old.tryRows(query + "lake." + datafile.Quote(name))
+	switch {
+	case err == nil:
+		equal(l.t, "rows of "+what+" (attached there)", rows, there)
+	case !l.widened || !strings.Contains(err.Error(), "Failed to cast value"):
+		l.t.Fatalf("DuckDB: rows of %s (attached there): %v", what, err)
+	}
+	return p
 }
 
 // compareHead compares what the attached client shows without a snapshot: its
@@ -142,12 +157,12 @@ func (l *lake) questions(cols []column) []string {
 		n := datafile.Quote(c.name)
 		out = append(out, count+" WHERE "+n+" IS NULL", "CAST(count("+n+") AS VARCHAR) FROM $t WHERE "+n+" IS NOT NULL")
 		if nested(c.typ) {
-			bounds = append(bounds, "NULL", "NULL")
+			bounds = append(bounds, "NULL::VARCHAR", "NULL::VARCHAR")
 			continue
 		}
 		bounds = append(bounds, "CAST(min("+n+") AS VARCHAR)", "CAST(max("+n+") AS VARCHAR)")
-		out = append(out, bounds[len(bounds)-2]+" FROM $t", bounds[len(bounds)-1]+" FROM $t")
 	}
+	out = append(out, "CAST(["+strings.Join(bounds, ", ")+"] AS VARCHAR) FROM $t")
 	values, err := engine.Collect(l.t.Context(), l.duck.conn, "SELECT "+strings.Join(bounds, ", ")+" FROM temp.truth", nil)
 	if err != nil {
 		l.t.Fatal(err)
@@ -158,7 +173,11 @@ func (l *lake) questions(cols []column) []string {
 		if !ok || strings.ContainsRune(text, 0) || c.typ == "BLOB" { // no row has a value, or none that SQL text holds
 			continue
 		}
-		for _, op := range []string{"=", "<", ">", "<>"} {
+		ops := [][]string{{"=", ">"}, {"=", "<"}}[i%2]
+		if !l.thorough {
+			ops = ops[:1]
+		}
+		for _, op := range ops {
 			out = append(out, fmt.Sprintf("%s WHERE %s %s CAST(%s AS %s)", count, datafile.Quote(c.name), op, datafile.QuoteText(text), c.typ))
 		}
 	}
@@ -192,10 +211,16 @@ func (l *lake) compareInfo() {
 func (l *lake) compareChanges(before, now *picture) {
 	l.t.Helper()
 	for name, n := range now.tables {
-		b, ok := before.tables[name]
-		if ok && (b.id != n.id || !slices.Equal(b.columns, n.columns)) || !ok && now.at == 0 {
+		var b pictured
+		for _, x := range before.tables { // by id: the table may have had another name
+			if x.id == n.id {
+				b = x
+			}
+		}
+		if b.id != "" && !slices.Equal(b.columns, n.columns) {
 			continue
 		}
+		reported := l.reportsTwice(n.id, now.at)
 		count := map[string]int{}
 		for _, r := range n.rows {
 			count[r]++
@@ -214,11 +239,22 @@ func (l *lake) compareChanges(before, now *picture) {
 			}
 		}
 		for row, k := range count {
-			if k != 0 {
+			if k != 0 && !(k > 0 && reported) {
 				l.t.Errorf("changes of %s in snapshot %d: %+d × %s", name, now.at, -k, row)
 			}
 		}
 	}
+}
+
+// reportsTwice reports whether a file with dead rows in the catalog ended at
+// that snapshot: DuckDB's feed then lists those rows as deleted once more. It
+// never ends such files itself.
+func (l *lake) reportsTwice(table string, at int64) bool {
+	name := "ducklake_inlined_delete_" + table
+	if len(meta(l.t, l.catalog(), `SELECT 1 FROM sqlite_master WHERE name = ?`, name)) == 0 {
+		return false
+	}
+	return len(meta(l.t, l.catalog(), `SELECT 1 FROM ducklake_data_file f JOIN `+name+` d ON d.file_id = f.data_file_id WHERE f.end_snapshot = ? AND d.begin_snapshot < ? LIMIT 1`, at, at)) > 0
 }
 
 // equal compares two lists and shows where they part.
@@ -235,3 +271,6 @@ func equal[T comparable](t testing.TB, what string, got, want []T) {
 }
 
 func some[T any](list []T) []T { return list[:min(len(list), 5)] }
+
+// name numbers a table.
+func name(prefix string, i int) string { return fmt.Sprintf("%s%d", prefix, i) }

@@ -22,6 +22,12 @@ type lake struct {
 	home *testdb.DB
 	s    *supertable.Session
 	duck *duck
+	// widened allows DuckDB to fail when it is attached to a snapshot before
+	// a column was widened: it reads the bounds of today's values as the type
+	// of that day. It does so on its own lakes too; AT (VERSION) is free of it.
+	widened bool
+	// thorough asks more questions per column.
+	thorough bool
 }
 
 // super is the name of every test's SuperTable.
