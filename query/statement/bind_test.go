@@ -15,7 +15,7 @@ type tables map[string][]statement.Column
 func (ts tables) add(line string) {
 	name, list, _ := strings.Cut(line, " ")
 	columns := []statement.Column{}
-	for _, c := range strings.Fields(list) {
+	for c := range strings.FieldsSeq(list) {
 		column, typ, _ := strings.Cut(c, ":")
 		columns = append(columns, statement.Column{Name: column, Type: typ})
 	}

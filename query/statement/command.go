@@ -1,6 +1,10 @@
 package statement
 
-import "github.com/supertable-go/supertable/internal/errs"
+import (
+	"slices"
+
+	"github.com/supertable-go/supertable/internal/errs"
+)
 
 // command splits off what does not serialise: EXPLAIN, SHOW and DESCRIBE. It
 // sets the kind and leaves the query in s.text.
@@ -90,12 +94,7 @@ func startsQuery(tokens []token) bool {
 		if t.is("(") {
 			continue
 		}
-		for _, w := range []string{"select", "with", "from", "values", "table", "pivot", "unpivot", "pivot_wider", "pivot_longer"} {
-			if t.is(w) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc([]string{"select", "with", "from", "values", "table", "pivot", "unpivot", "pivot_wider", "pivot_longer"}, t.is)
 	}
 	return false
 }

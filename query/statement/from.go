@@ -90,8 +90,10 @@ func (r *resolver) baseTable(n node, with *cte) *relation {
 
 // table records a table reference, once for each location.
 func (r *resolver) table(n node) *TableRef {
-	t := &TableRef{Super: n.text("schema_name"), Name: n.text("table_name"), Alias: n.text("alias"),
-		pos: n.pos(), renamed: len(n.texts("column_name_alias")) > 0, node: n}
+	t := &TableRef{
+		Super: n.text("schema_name"), Name: n.text("table_name"), Alias: n.text("alias"),
+		pos: n.pos(), renamed: len(n.texts("column_name_alias")) > 0, node: n,
+	}
 	t.display = t.Alias
 	if t.Alias == "" {
 		t.display = t.Name
@@ -142,8 +144,10 @@ func readAt(n node) (*At, error) {
 }
 
 // timeTypes are the types of a constant that names a point in time.
-var timeTypes = map[string]bool{"VARCHAR": true, "DATE": true, "TIMESTAMP": true, "TIMESTAMP_S": true, "TIMESTAMP_MS": true,
-	"TIMESTAMP_NS": true, "TIMESTAMP WITH TIME ZONE": true}
+var timeTypes = map[string]bool{
+	"VARCHAR": true, "DATE": true, "TIMESTAMP": true, "TIMESTAMP_S": true, "TIMESTAMP_MS": true,
+	"TIMESTAMP_NS": true, "TIMESTAMP WITH TIME ZONE": true,
+}
 
 // lambdaFunctions take a lambda as their second argument; elsewhere a -> b
 // reads JSON.

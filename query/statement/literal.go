@@ -30,11 +30,15 @@ type Literal struct {
 
 // textTypes are the types to which a constant text may be cast and still be
 // one value; the caller reads the text.
-var textTypes = map[string]bool{"BOOLEAN": true, "VARCHAR": true, "DATE": true, "TIME": true, "UUID": true, "TIMESTAMP": true,
-	"TIMESTAMP_S": true, "TIMESTAMP_MS": true, "TIMESTAMP_NS": true, "TIMESTAMP WITH TIME ZONE": true}
+var textTypes = map[string]bool{
+	"BOOLEAN": true, "VARCHAR": true, "DATE": true, "TIME": true, "UUID": true, "TIMESTAMP": true,
+	"TIMESTAMP_S": true, "TIMESTAMP_MS": true, "TIMESTAMP_NS": true, "TIMESTAMP WITH TIME ZONE": true,
+}
 
-var integerTypes = map[string]bool{"TINYINT": true, "SMALLINT": true, "INTEGER": true, "BIGINT": true, "HUGEINT": true,
-	"UTINYINT": true, "USMALLINT": true, "UINTEGER": true, "UBIGINT": true, "UHUGEINT": true}
+var integerTypes = map[string]bool{
+	"TINYINT": true, "SMALLINT": true, "INTEGER": true, "BIGINT": true, "HUGEINT": true,
+	"UTINYINT": true, "USMALLINT": true, "UINTEGER": true, "UBIGINT": true, "UHUGEINT": true,
+}
 
 // values are the parameters of a statement, by name.
 type values map[string]any

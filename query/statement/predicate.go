@@ -8,8 +8,10 @@ type predicate struct {
 	column func(names []string) (string, bool)
 }
 
-var comparisons = map[string]Op{"COMPARE_EQUAL": Equal, "COMPARE_NOTEQUAL": NotEqual, "COMPARE_LESSTHAN": Less,
-	"COMPARE_LESSTHANOREQUALTO": LessOrEqual, "COMPARE_GREATERTHAN": Greater, "COMPARE_GREATERTHANOREQUALTO": GreaterOrEqual}
+var comparisons = map[string]Op{
+	"COMPARE_EQUAL": Equal, "COMPARE_NOTEQUAL": NotEqual, "COMPARE_LESSTHAN": Less,
+	"COMPARE_LESSTHANOREQUALTO": LessOrEqual, "COMPARE_GREATERTHAN": Greater, "COMPARE_GREATERTHANOREQUALTO": GreaterOrEqual,
+}
 
 var (
 	negated = map[Op]Op{Equal: NotEqual, NotEqual: Equal, Less: GreaterOrEqual, GreaterOrEqual: Less, Greater: LessOrEqual, LessOrEqual: Greater}

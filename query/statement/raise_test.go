@@ -11,10 +11,24 @@ import (
 )
 
 // types are the columns of the table that TestHarmlessNeverFails reads.
-var types = []statement.Column{{Name: "i", Type: "INTEGER"}, {Name: "big", Type: "BIGINT"}, {Name: "ub", Type: "UBIGINT"}, {Name: "huge", Type: "HUGEINT"},
-	{Name: "d", Type: "DOUBLE"}, {Name: "f", Type: "FLOAT"}, {Name: "dec", Type: "DECIMAL(18,3)"}, {Name: "wide", Type: "DECIMAL(38,2)"}, {Name: "s", Type: "VARCHAR"},
-	{Name: "day", Type: "DATE"}, {Name: "ts", Type: "TIMESTAMP"}, {Name: "tz", Type: "TIMESTAMP WITH TIME ZONE"}, {Name: "ok", Type: "BOOLEAN"},
-	{Name: "id", Type: "UUID"}, {Name: "bin", Type: "BLOB"}, {Name: "tm", Type: "TIME"}}
+var types = []statement.Column{
+	{Name: "i", Type: "INTEGER"},
+	{Name: "big", Type: "BIGINT"},
+	{Name: "ub", Type: "UBIGINT"},
+	{Name: "huge", Type: "HUGEINT"},
+	{Name: "d", Type: "DOUBLE"},
+	{Name: "f", Type: "FLOAT"},
+	{Name: "dec", Type: "DECIMAL(18,3)"},
+	{Name: "wide", Type: "DECIMAL(38,2)"},
+	{Name: "s", Type: "VARCHAR"},
+	{Name: "day", Type: "DATE"},
+	{Name: "ts", Type: "TIMESTAMP"},
+	{Name: "tz", Type: "TIMESTAMP WITH TIME ZONE"},
+	{Name: "ok", Type: "BOOLEAN"},
+	{Name: "id", Type: "UUID"},
+	{Name: "bin", Type: "BLOB"},
+	{Name: "tm", Type: "TIME"},
+}
 
 func (g generator) operand() string {
 	column := types[g.IntN(len(types))].Name

@@ -165,10 +165,8 @@ func (s *Statement) locateColumn(c *columnRef, at map[int]int) error {
 	if t.display != t.Name {
 		e.end, e.before, c.reduced = s.tokens[i+2].end, quote(t.display), t.display
 	}
-	for _, old := range s.edits {
-		if old == e { // DuckDB repeats some parts of a text
-			return nil
-		}
+	if slices.Contains(s.edits, e) { // DuckDB repeats some parts of a text
+		return nil
 	}
 	s.edits = append(s.edits, e)
 	return nil

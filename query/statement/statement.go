@@ -2,8 +2,8 @@ package statement
 
 import (
 	"context"
+	"errors"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/supertable-go/supertable/internal/errs"
 )
@@ -89,6 +89,24 @@ type At struct {
 // Parse reads one statement. Home is the name of the session's own SuperTable,
 // which may stand in front of a column of an unqualified table.
 func Parse(ctx context.Context, p Parser, home, text string) (*Statement, error) {
+	s, err := read(ctx, p, home, text)
+	if err != nil {
+		return nil, short(err)
+	}
+	return s, nil
+}
+
+// short bounds an error's message, which may echo any part of the text.
+func short(err error) error {
+	const most = 300
+	var e *errs.Error
+	if !errors.As(err, &e) || len(e.Message) <= most {
+		return err
+	}
+	return errs.Wrap(e.Kind, err, "%s…", strings.ToValidUTF8(e.Message[:most], ""))
+}
+
+func read(ctx context.Context, p Parser, home, text string) (*Statement, error) {
 	text, err := clean(text)
 	if err != nil {
 		return nil, err
@@ -110,6 +128,9 @@ func Parse(ctx context.Context, p Parser, home, text string) (*Statement, error)
 	if err := guard(map[string]any(s.tree)); err != nil {
 		return nil, err
 	}
+	if err := grows(s.tree); err != nil {
+		return nil, err
+	}
 	s.tokens = scan(s.text)
 	if err := s.resolve(); err != nil {
 		return nil, err
@@ -124,51 +145,4 @@ func (s *Statement) finish() error {
 	}
 	s.HasLimit = limited(s.tree)
 	return s.locate()
-}
-
-// clean makes the text one that DuckDB's locations fit: DuckDB takes Unicode
-// spaces outside quotes for blanks, and counts each as one byte.
-func clean(text string) (string, error) {
-	switch {
-	case len(text) > MaxText:
-		return "", errs.New(errs.InvalidArgument, "the statement is longer than %d bytes", MaxText)
-	case !utf8.ValidString(text):
-		return "", errs.New(errs.InvalidArgument, "the statement is not valid UTF-8")
-	case strings.ContainsRune(text, 0):
-		return "", errs.New(errs.InvalidArgument, "the statement holds a zero byte")
-	}
-	if !strings.ContainsFunc(text, wideSpace) {
-		return text, nil
-	}
-	return narrow(text), nil
-}
-
-// narrow replaces Unicode spaces by blanks, outside quotes.
-func narrow(text string) string {
-	var b strings.Builder
-	last := 0
-	for _, t := range scan(text) {
-		b.WriteString(blanks(text[last:t.start]))
-		if word := text[t.start:t.end]; t.kind == tokenWord {
-			b.WriteString(blanks(word))
-		} else {
-			b.WriteString(word)
-		}
-		last = t.end
-	}
-	b.WriteString(blanks(text[last:]))
-	return b.String()
-}
-
-func blanks(s string) string {
-	return strings.Map(func(r rune) rune {
-		if wideSpace(r) {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
-func wideSpace(r rune) bool {
-	return r == 0xA0 || r >= 0x2000 && r <= 0x200F || r == 0x2028 || r == 0x2029 || r == 0x202F || r == 0x205F || r == 0x2060 || r == 0x3000 || r == 0xFEFF
 }

@@ -65,8 +65,10 @@ func splice(text string) (*statement.Statement, string, error) {
 	return s, out, s.Verify(context.Background(), statement.ParserOn(conn), out, view)
 }
 
-var kinds = map[statement.Kind]string{statement.Select: "select", statement.Explain: "explain", statement.ExplainAnalyze: "explain analyze",
-	statement.ShowTables: "show tables", statement.Describe: "describe", statement.DescribeQuery: "describe query", statement.ShowStats: "show stats"}
+var kinds = map[statement.Kind]string{
+	statement.Select: "select", statement.Explain: "explain", statement.ExplainAnalyze: "explain analyze",
+	statement.ShowTables: "show tables", statement.Describe: "describe", statement.DescribeQuery: "describe query", statement.ShowStats: "show stats",
+}
 
 // show prints what a statement was found to be.
 func show(s *statement.Statement) string {
