@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/supertable-go/supertable/engine"
 	"github.com/supertable-go/supertable/internal/errs"
@@ -98,37 +99,81 @@ func (b *ipcFile) close() {
 }
 
 // openArrow registers an IPC file or stream.
-func (r *Relation) openArrow(ctx context.Context, c engine.Conn, in *input) (err error) {
-	defer malformed(in.name, &err)
+func (r *Relation) openArrow(ctx context.Context, c engine.Conn, in *input) error {
 	f, err := os.Open(in.path)
 	if err != nil {
 		return fileError(in.name, err)
 	}
-	head := make([]byte, 8)
-	n, _ := f.ReadAt(head, 0)
-	var src batches
-	var schema *arrow.Schema
-	switch head = head[:n]; {
-	case bytes.HasPrefix(head, []byte("FEA1")):
-		err = errs.New(errs.Unsupported, "%s: Feather version 1 cannot be read: write it as Arrow IPC", in.name)
-	case bytes.HasPrefix(head, []byte("ARROW1")):
-		var fr *ipc.FileReader
-		if fr, err = ipc.NewFileReader(f); err == nil {
-			src, schema = &ipcFile{r: fr, f: f}, fr.Schema()
-		}
-	case n == 0:
-		err = errs.New(errs.InvalidArgument, "%s: the file is empty", in.name)
-	default:
-		var sr *ipc.Reader
-		if sr, err = ipc.NewReader(f); err == nil {
-			src, schema = &ipcStream{readerBatches{sr}, sr, f}, sr.Schema()
-		}
-	}
+	src, schema, err := openIPC(in, f)
 	if err != nil {
 		f.Close()
 		return arrowError(in.name, err)
 	}
 	return r.addStream(ctx, c, in, schema, src)
+}
+
+// openIPC tells files from streams by their first bytes.
+func openIPC(in *input, f *os.File) (src batches, schema *arrow.Schema, err error) {
+	defer malformed(in.name, &err)
+	head := make([]byte, 8)
+	n, _ := f.ReadAt(head, 0)
+	head = head[:n]
+	if n == 0 {
+		return nil, nil, errs.New(errs.InvalidArgument, "%s: the file is empty", in.name)
+	}
+	if bytes.HasPrefix(head, []byte("FEA1")) {
+		return nil, nil, errs.New(errs.Unsupported, "%s: Feather version 1 cannot be read: write it as Arrow IPC", in.name)
+	}
+	file := bytes.HasPrefix(head, []byte("ARROW1"))
+	if err := verifySchema(f, in.bytes, file); err != nil {
+		return nil, nil, err
+	}
+	if file {
+		r, err := ipc.NewFileReader(f, limits(in)...)
+		if err != nil {
+			return nil, nil, err
+		}
+		return &ipcFile{r: r, f: f}, r.Schema(), nil
+	}
+	r, err := ipc.NewReader(f, limits(in)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &ipcStream{readerBatches{r}, r, f}, r.Schema(), nil
+}
+
+// limits let a batch be as large as the file, and no compressed buffer claim
+// far more than a file of that size can hold.
+func limits(in *input) []ipc.Option {
+	return []ipc.Option{
+		ipc.WithBodySizeLimit(max(in.bytes, 1)), ipc.WithMetadataSizeLimit(max(in.bytes, 1)),
+		ipc.WithAllocator(boundedAllocator{memory.NewGoAllocator(), int(min(1<<28+1000*in.bytes, 1<<40))}),
+	}
+}
+
+// boundedAllocator panics where a buffer would be larger than most. The panic
+// does not leave this package: see malformed.
+type boundedAllocator struct {
+	memory.Allocator
+	most int
+}
+
+// Allocate makes a buffer.
+func (a boundedAllocator) Allocate(size int) []byte {
+	a.check(size)
+	return a.Allocator.Allocate(size)
+}
+
+// Reallocate makes a buffer larger or smaller.
+func (a boundedAllocator) Reallocate(size int, b []byte) []byte {
+	a.check(size)
+	return a.Allocator.Reallocate(size, b)
+}
+
+func (a boundedAllocator) check(size int) {
+	if size < 0 || size > a.most {
+		panic(fmt.Sprintf("a buffer of %d bytes", size))
+	}
 }
 
 // arrowError types what the IPC reader says.
@@ -266,7 +311,15 @@ func (s *stream) advance() (rec arrow.RecordBatch, err error) {
 	if err != nil {
 		return nil, arrowError(s.name, err)
 	}
-	if rec == nil || s.conv == nil {
+	if rec == nil {
+		return nil, nil
+	}
+	// What the engine reads through the C interface it trusts: offsets beyond a
+	// buffer would make it read other memory.
+	if err := array.ValidateRecordFull(rec); err != nil {
+		return nil, errs.Wrap(errs.InvalidArgument, err, "%s: malformed Arrow data: %s", s.name, oneLine(err.Error(), 120))
+	}
+	if s.conv == nil {
 		return rec, nil
 	}
 	s.rec, err = s.convert(rec)

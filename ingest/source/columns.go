@@ -46,7 +46,7 @@ func parseColumn(item string) (Column, error) {
 	} else if name, typ, ok = strings.Cut(text, ":"); ok {
 		name = strings.TrimSpace(name)
 	}
-	if !ok || name == "" {
+	if !ok || name == "" || strings.IndexByte(name, 0) >= 0 {
 		return Column{}, errs.New(errs.InvalidArgument, "columns: %s is not of the form name:type", quoteShort(text))
 	}
 	t, err := parseType(typ)
@@ -96,6 +96,9 @@ func checkNames(where string, names []string) error {
 	for i, n := range names {
 		if n == "" {
 			return errs.New(errs.InvalidArgument, "%s: column %d has no name", where, i+1)
+		}
+		if strings.IndexByte(n, 0) >= 0 {
+			return errs.New(errs.InvalidArgument, "%s: the name of column %d holds a NUL character", where, i+1)
 		}
 		if first, ok := seen[fold(n)]; ok {
 			if first == n {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,8 @@ type csvFile struct {
 	ends    lineEnds
 	longest int
 	breaks  bool
-	uneven  bool // blanks stand around quotes
+	uneven  bool     // blanks stand around quotes
+	first   lineEnds // the first break, in quotes or not: the engine takes it for the line end
 }
 
 // csvInputs scans CSV files. All of a file is looked at before the engine
@@ -54,7 +56,7 @@ func (c *csvInputs) scan(ctx context.Context, in *input) error {
 		return located(in, err)
 	}
 	c.files = append(c.files, f)
-	if f.uneven || f.ends&(f.ends-1) != 0 {
+	if f.uneven || f.ends&(f.ends-1) != 0 || f.ends != 0 && f.ends != f.first {
 		return c.even(ctx, f)
 	}
 	return nil
@@ -139,6 +141,7 @@ func (c *csvInputs) header(f *csvFile, r *csvReader) error {
 		f.delim = findDelimiter(head[:min(len(head), 1<<16)], r.eof && len(head) <= 1<<16)
 	}
 	r.delim = f.delim
+	f.first = firstBreak(head)
 	if err := r.record(); err != nil {
 		return err
 	}
@@ -159,6 +162,20 @@ func (c *csvInputs) header(f *csvFile, r *csvReader) error {
 	return nil
 }
 
+// firstBreak is the first line break, inside quotes or not.
+func firstBreak(head []byte) lineEnds {
+	i := bytes.IndexAny(head, "\r\n")
+	switch {
+	case i < 0:
+		return 0
+	case head[i] == '\n':
+		return endLF
+	case i+1 < len(head) && head[i+1] == '\n':
+		return endCRLF
+	}
+	return endCR
+}
+
 func (c *csvInputs) column(name string) *csvColumn {
 	if col := c.columns[fold(name)]; col != nil {
 		return col
@@ -174,8 +191,9 @@ func (c *csvInputs) column(name string) *csvColumn {
 // nested reports whether values of t are JSON text in a CSV file.
 func nested(t *sqlType) bool { return t.is(tStruct) || t.is(tList) || t.is(tMap) || t.is(tArray) }
 
-// even copies a file whose lines end in different ways, or that has blanks
-// around quotes, into one without: the engine would refuse it or lose rows.
+// even copies a file whose lines end in different ways, or in another way than
+// the first break suggests, or that has blanks around quotes, into one without
+// all that: the engine would refuse it, or lose rows of it.
 func (c *csvInputs) even(ctx context.Context, f *csvFile) error {
 	if f.ends&endCR != 0 && f.ends != endCR {
 		return errs.New(errs.InvalidArgument, "%s: carriage returns stand between line feeds: write every line end alike, or quote the values", f.in.name)
@@ -193,9 +211,13 @@ func (c *csvInputs) even(ctx context.Context, f *csvFile) error {
 	w := bufio.NewWriterSize(out, 1<<20)
 	r := newCSVReader(src)
 	r.delim = f.delim
-	for {
+	for n := 0; ; n++ {
 		if err = r.record(); err != nil {
 			break
+		}
+		if n == 0 { // the names are known; one that holds a break would mislead
+			w.WriteString(strings.Repeat(string(rune(f.delim)), len(f.columns)-1) + "\n")
+			continue
 		}
 		writeCSV(w, r)
 	}
@@ -207,7 +229,7 @@ func (c *csvInputs) even(ctx context.Context, f *csvFile) error {
 	}
 	copied := *f.in
 	copied.path, copied.pack = out.Name(), "none"
-	f.in = &copied
+	f.in, f.ends = &copied, endLF
 	return nil
 }
 

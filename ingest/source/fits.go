@@ -177,6 +177,9 @@ func fitsStamp(b []byte, name string) misfit {
 			return hasZone
 		}
 	}
+	if s.date && (s.year > 294246 || s.year < -290306) {
+		return inexact
+	}
 	if s.frac > fractions[name] || name == "TIMESTAMP_NS" && (s.year < 1678 || s.year > 2261) {
 		return inexact
 	}

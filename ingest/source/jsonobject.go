@@ -37,6 +37,9 @@ func (p *jsonParser) fieldsOf(n *jsonNode) error {
 		if len(key) == 0 {
 			return nil, &jsonError{at, "an object has an empty key"}
 		}
+		if bytes.IndexByte(key, 0) >= 0 {
+			return nil, &jsonError{at, "a key holds a NUL character"}
+		}
 		f := n.child(key, hint)
 		hint++
 		switch {

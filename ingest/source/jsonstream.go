@@ -56,8 +56,11 @@ func (s *jsonStream) fill() error {
 	return nil
 }
 
-// peek skips blanks and gives the next byte, 0 at the end.
-func (s *jsonStream) peek() (byte, error) {
+// atEnd stands for the byte behind the last one.
+const atEnd = -1
+
+// peek skips blanks and gives the next byte, or atEnd.
+func (s *jsonStream) peek() (int, error) {
 	for {
 		for s.pos < s.end {
 			switch c := s.buf[s.pos]; c {
@@ -66,15 +69,15 @@ func (s *jsonStream) peek() (byte, error) {
 				s.fresh = true
 			case ' ', '\t', '\r':
 			default:
-				return c, nil
+				return int(c), nil
 			}
 			s.pos++
 		}
 		if s.eof {
-			return 0, nil
+			return atEnd, nil
 		}
 		if err := s.fill(); err != nil {
-			return 0, err
+			return atEnd, err
 		}
 	}
 }
@@ -90,7 +93,7 @@ func (s *jsonStream) next(root *jsonNode) ([]byte, error) {
 		return nil, err
 	}
 	switch {
-	case c == 0:
+	case c == atEnd:
 		return nil, io.EOF
 	case c != '{':
 		return nil, s.fail("a JSON object is expected, found %s", quoteShort(string(rune(c))))
@@ -151,30 +154,30 @@ func (s *jsonStream) begin() error {
 }
 
 // separator goes to the next record: over a comma in an array. It gives the
-// byte there, 0 when there is none.
-func (s *jsonStream) separator() (byte, error) {
+// byte there, or atEnd.
+func (s *jsonStream) separator() (int, error) {
 	c, err := s.peek()
 	if err != nil || !s.array {
 		return c, err
 	}
 	switch {
-	case s.ended && c == 0:
-		return 0, nil
+	case s.ended && c == atEnd:
+		return atEnd, nil
 	case s.ended:
-		return 0, s.fail("text stands behind the end of the array")
+		return atEnd, s.fail("text stands behind the end of the array")
 	case c == ']':
 		s.pos++
 		s.ended = true
 		return s.separator()
-	case c == 0:
-		return 0, s.fail("the array is not closed")
+	case c == atEnd:
+		return atEnd, s.fail("the array is not closed")
 	case s.records == 0:
 		return c, nil
 	case c != ',':
-		return 0, s.fail("a comma or ] is missing")
+		return atEnd, s.fail("a comma or ] is missing")
 	}
 	s.pos++
-	if c, err = s.peek(); c == 0 && err == nil {
+	if c, err = s.peek(); c == atEnd && err == nil {
 		err = s.fail("the array is not closed")
 	}
 	return c, err

@@ -76,7 +76,7 @@ func (p *stampText) dateTo(s *stamp) bool {
 	}
 	s.date = true
 	s.iso = width == 4 && sep == '-' && p.pos == 10
-	if month < 1 || month > 12 || day < 1 || day > daysIn[month] {
+	if s.year == 0 || month < 1 || month > 12 || day < 1 || day > daysIn[month] {
 		return false
 	}
 	const bc = " (BC)"
@@ -98,7 +98,7 @@ func (p *stampText) timeTo(s *stamp) bool {
 	}
 	s.time = true
 	if !p.take(':') {
-		return true
+		return p.pos == len(p.b) // the engine takes no zone without seconds
 	}
 	if second, ok := p.digits(2, 2); !ok || second > 59 {
 		return false
@@ -137,7 +137,7 @@ func (p *stampText) zoneTo(s *stamp) bool {
 	return true
 }
 
-// stampKinds are the types that a text of this form can be read as when types
+// kinds are the types that a text of this form can be read as when types
 // are inferred: only the unambiguous ISO form counts.
 func (s stamp) kinds() kinds {
 	switch {
