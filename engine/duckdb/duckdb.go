@@ -87,6 +87,9 @@ func (db *DB) open(opts engine.Options) error {
 	if err := db.live.register(db.admin); err != nil {
 		return err
 	}
+	if err := registerEvery(db.admin); err != nil {
+		return err
+	}
 	for _, sql := range setup(opts) {
 		if err := db.adminExec(sql); err != nil {
 			return fmt.Errorf("engine: %s: %w", sql, err)

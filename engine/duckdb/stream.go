@@ -62,7 +62,7 @@ func (c *conn) Stream(name string, r array.RecordReader) (release func(), err er
 		conn:   c,
 		name:   name,
 		view:   fmt.Sprintf("st_stream_%d", streamNumber.Add(1)),
-		source: &onePass{RecordReader: r, conn: c},
+		source: &onePass{RecordReader: withoutNullType(r), conn: c},
 		c:      (*cdata.CArrowArrayStream)(C.calloc(1, C.size_t(unsafe.Sizeof(cdata.CArrowArrayStream{})))),
 	}
 	cdata.ExportRecordReader(s.source, s.c) // retains r
@@ -80,7 +80,7 @@ func (s *stream) create() error {
 	if C.duckdb_arrow_scan(s.conn.c.Ptr, view, unsafe.Pointer(s.c)) != 0 {
 		return &engine.Error{Class: "invalid input", Message: fmt.Sprintf("stream %q has a schema that cannot be read", s.name)}
 	}
-	return exec(s.conn.c, "CREATE OR REPLACE TEMP VIEW "+s.name+" AS FROM memory.main."+s.view)
+	return exec(s.conn.c, "CREATE OR REPLACE TEMP VIEW "+s.name+" AS "+wholeSQL("memory.main."+s.view))
 }
 
 // release ends the stream as soon as nothing reads it.
