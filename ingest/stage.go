@@ -60,8 +60,8 @@ func (j *job) writeFiles(ctx context.Context, p *plan, query string) (*stage, er
 		level = j.limits["compression_level"]
 	}
 	cols := p.fileColumns()
-	sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL %d, FIELD_IDS %s, RETURN_STATS, FILE_SIZE_BYTES %d, FILENAME_PATTERN 'part-{i}')",
-		query, datafile.QuoteText(out), level, datafile.FieldIDs(cols), j.limits["target_file_size"])
+	sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL %d, FIELD_IDS %s, RETURN_STATS, FILE_SIZE_BYTES %d, FILENAME_PATTERN 'part-{i}', WRITE_BLOOM_FILTER %t)",
+		query, datafile.QuoteText(out), level, datafile.FieldIDs(cols), j.limits["target_file_size"], !hasFloat(cols))
 	rows, err := engine.Collect(ctx, j.conn, sql, nil)
 	if err != nil {
 		return nil, err
@@ -75,6 +75,18 @@ func (j *job) writeFiles(ctx context.Context, p *plan, query string) (*stage, er
 		}
 	}
 	return st, nil
+}
+
+// hasFloat reports whether a column, or a leaf below one, is a float. The
+// engine's bloom filters know -0.0 and 0.0 as two values though they are equal,
+// so a row of the one is not found by the other: files with floats have none.
+func hasFloat(cols []datafile.Column) bool {
+	for _, l := range datafile.Leaves(cols) {
+		if l.Type.Name == "float32" || l.Type.Name == "float64" {
+			return true
+		}
+	}
+	return false
 }
 
 // add takes one file that COPY reports: filename, count, file_size_bytes,
