@@ -54,6 +54,7 @@ type run struct {
 	own    *Super
 	o      Options
 	conn   engine.Conn
+	text   string
 	stmt   *statement.Statement
 	supers map[string]*Super // by lower-case name
 	order  []*Super
@@ -132,6 +133,7 @@ func (q *run) parse(ctx context.Context, text string) error {
 		return err
 	}
 	var err error
+	q.text = text
 	q.stmt, err = statement.Parse(ctx, statement.ParserOn(q.conn), q.own.Name, text)
 	q.report.done("PARSING")
 	return err
