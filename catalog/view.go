@@ -238,6 +238,25 @@ func columnType(r column, children map[int64][]column) (datafile.Type, error) {
 	return t, nil
 }
 
+// Retyped lists the top-level columns of a table, by id, that had more than one
+// type so far: older files hold them in another one.
+func (v *View) Retyped(ctx context.Context, table int64) (map[int64]bool, error) {
+	rows, err := v.q.QueryContext(ctx, `SELECT column_id FROM ducklake_column WHERE table_id = ? AND parent_column IS NULL GROUP BY column_id HAVING count(DISTINCT column_type) > 1`, table)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read the columns")
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[int64]bool{}
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, sqlError(ctx, err, "read the columns")
+		}
+		out[id] = true
+	}
+	return out, sqlError(ctx, rows.Err(), "read the columns")
+}
+
 // maxColumnID is the highest column id that the table ever had.
 func (v *View) maxColumnID(ctx context.Context, table int64) (int64, error) {
 	var n int64

@@ -95,6 +95,12 @@ func (c converter) scalar(expr string, from, to Type) string {
 		expr, back, expr, target, QuoteText(ConvertMark+c.tag+":"), expr)
 }
 
+// Opaque gives the SQL of a column as it is, in a form that the engine does not
+// take for the column. It tests conditions on a column of a Parquet file in the
+// type that the file has, and casts the constants to it: in a file whose column
+// is an INTEGER and is read as a DOUBLE, 1.5 would equal 2.
+func Opaque(name string) string { return "coalesce(" + name + ", " + name + ")" }
+
 // Reject gives the SQL that is NULL of type to while expr is NULL and fails
 // with ConvertMark, the tag and the value otherwise: an all-NULL column fits
 // any type, and only reading it tells that it is one.

@@ -135,8 +135,8 @@ func (m *matcher) sql(st *state, files []*catalog.File) string {
 	for i, f := range files {
 		paths[i] = f.Path
 	}
-	scan := fmt.Sprintf("FROM read_parquet(%s, schema=%s) t", pathList(paths), m.tableSchema(st))
-	head := "SELECT CAST(file_index AS BIGINT), CAST(file_row_number AS BIGINT) " + scan
+	head := fmt.Sprintf("SELECT CAST(file_index AS BIGINT), CAST(file_row_number AS BIGINT) FROM (SELECT file_index, file_row_number, %s FROM read_parquet(%s, schema=%s)) t",
+		m.selectKeys(st, files), pathList(paths), m.tableSchema(st))
 	if m.few != nil {
 		return head + " WHERE " + strings.Join(m.few, " OR ")
 	}
@@ -147,6 +147,28 @@ func (m *matcher) sql(st *state, files []*catalog.File) string {
 		sel[i] = fmt.Sprintf("%s AS s%d", datafile.Quote(k.Name), i)
 	}
 	return fmt.Sprintf("%s SEMI JOIN (SELECT %s FROM (%s)) s ON %s", head, strings.Join(sel, ", "), m.stage.relation(m.j.plan), strings.Join(on, " AND "))
+}
+
+// selectKeys selects k0, k1, … of the files; a column that some file may hold
+// in another type is compared only after it was read.
+func (m *matcher) selectKeys(st *state, files []*catalog.File) string {
+	sel := make([]string, len(m.keys))
+	for i, k := range m.keys {
+		name := fmt.Sprintf("k%d", i)
+		sel[i] = name
+		c := datafile.FindColumn(st.columns, k.Name)
+		if c < 0 {
+			continue
+		}
+		other := !k.Type.Same(st.columns[c].Type)
+		for _, f := range files {
+			other = other || f.Begin < st.columns[c].Begin
+		}
+		if other {
+			sel[i] = datafile.Opaque(name) + " AS " + name
+		}
+	}
+	return strings.Join(sel, ", ")
 }
 
 // tableSchema maps the key columns, by field id, to k0, k1, … in the types of

@@ -22,6 +22,9 @@ func (j *job) dropStale(ctx context.Context, v *catalog.View, st *state) error {
 	if newer < 0 {
 		return nil // no row that is there has a value
 	}
+	if k := datafile.FindColumn(j.plan.columns, j.o.NewerThan); j.plan.columns[k].ID != st.columns[newer].ID {
+		return nil // it never had one, and takes the input's type
+	}
 	m := newMatcher(j)
 	if err := m.loadFew(ctx); err != nil {
 		return err
@@ -45,6 +48,7 @@ func (j *job) dropStale(ctx context.Context, v *catalog.View, st *state) error {
 // liveKeys selects key columns and the newer_than column of the live rows
 // that may hold one of the keys; "" when no file can.
 func (j *job) liveKeys(ctx context.Context, v *catalog.View, st *state, m *matcher, newer datafile.Column) (string, func(), error) {
+	var files []*catalog.File
 	var paths []string
 	var dead [][]uint64
 	for i := range st.files {
@@ -59,6 +63,7 @@ func (j *job) liveKeys(ctx context.Context, v *catalog.View, st *state, m *match
 		if err != nil {
 			return "", nil, err
 		}
+		files = append(files, f)
 		paths, dead = append(paths, f.Path), append(dead, rows)
 	}
 	if len(paths) == 0 {
@@ -83,12 +88,8 @@ func (j *job) liveKeys(ctx context.Context, v *catalog.View, st *state, m *match
 	if n != "}" {
 		n = ", " + n
 	}
-	sel := make([]string, len(m.keys))
-	for i := range m.keys {
-		sel[i] = fmt.Sprintf("k%d", i)
-	}
 	return fmt.Sprintf("SELECT %s, %s FROM read_parquet(%s, schema=%s) WHERE st_live(%d, file_index, file_row_number)",
-		strings.Join(sel, ", "), column, pathList(paths), schema+n, token), release, nil
+		m.selectKeys(st, files), column, pathList(paths), schema+n, token), release, nil
 }
 
 // freshSQL selects the input's rows that are newer than every live row of

@@ -24,6 +24,7 @@ type Scan struct {
 	columns  []datafile.Column
 	branches []*branch
 	inlined  []inlinedRows
+	retyped  map[int64]bool // columns, by id, that had another type once
 }
 
 // Counts is what planning found: before pruning and after.
@@ -52,6 +53,7 @@ type branch struct {
 type branchKey struct {
 	schema  int64 // snapshot of the files' schema version; 0 when it is the table's own
 	mapping int64 // 0 is by field id
+	older   int   // how many columns changed their type after the files
 	partial bool
 	dirty   bool
 }
@@ -77,6 +79,9 @@ func Plan(ctx context.Context, v *catalog.View, t catalog.Table, at int64, cols 
 	if err != nil {
 		return nil, err
 	}
+	if r.retyped, err = retyped(ctx, v, t, cols, list); err != nil {
+		return nil, err
+	}
 	byKey := map[branchKey]*branch{}
 	for i := range list {
 		f := &list[i]
@@ -97,6 +102,11 @@ func Plan(ctx context.Context, v *catalog.View, t catalog.Table, at int64, cols 
 
 func (r *Scan) place(ctx context.Context, v *catalog.View, f *catalog.File, schemas *schemas, byKey map[branchKey]*branch) error {
 	key := branchKey{dirty: f.Dirty(), partial: f.PartialMax != nil && *f.PartialMax > r.at}
+	for _, c := range r.columns {
+		if r.widened(c, f) { // the later the file, the smaller the set: its size tells which it is
+			key.older++
+		}
+	}
 	if f.MappingID != nil {
 		key.mapping = *f.MappingID + 1
 	}
@@ -127,6 +137,24 @@ func (r *Scan) place(ctx context.Context, v *catalog.View, f *catalog.File, sche
 	r.Counts.Rows -= dead.Count()
 	b.dead = append(b.dead, dead)
 	return nil
+}
+
+// retyped finds the columns that may have another type in some of the files.
+func retyped(ctx context.Context, v *catalog.View, t catalog.Table, cols []datafile.Column, files []catalog.File) (map[int64]bool, error) {
+	newest := int64(0)
+	for _, c := range cols {
+		newest = max(newest, c.Begin)
+	}
+	for i := range files {
+		if files[i].Begin < newest {
+			return v.Retyped(ctx, t.ID)
+		}
+	}
+	return nil, nil
+}
+
+func (r *Scan) widened(c datafile.Column, f *catalog.File) bool {
+	return r.retyped[c.ID] && c.Begin > f.Begin && !c.Type.Nested()
 }
 
 // schemas finds the columns of files that were written before a nested column
@@ -319,6 +347,9 @@ func (r *Scan) schemaMap(b *branch) (schema, sel []string) {
 		}
 		schema = append(schema, fmt.Sprintf("%d: {name: 'c%d', type: %s, default_value: %s}", c.ID, c.ID, datafile.QuoteText(t.SQL()), def))
 		name := fmt.Sprintf("c%d", c.ID)
+		if r.widened(c, &b.files[0]) {
+			name = datafile.Opaque(name)
+		}
 		sel = append(sel, datafile.Convert(name, t, c.Type, false, "read")+" AS "+datafile.Quote(c.Name))
 	}
 	return schema, sel
