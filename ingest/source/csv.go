@@ -19,6 +19,7 @@ type csvColumn struct {
 	name string
 	want *sqlType // given by the caller or the table; nil when inferred
 	prof profile
+	fits fitter       // of the wanted type
 	json *jsonChecker // for nested types, which CSV holds as JSON text
 }
 
@@ -80,10 +81,32 @@ func (c *csvInputs) scanFile(f *csvFile, src io.Reader) error {
 	if err := c.header(f, r); err != nil {
 		return err
 	}
+	f.ends, f.longest, f.uneven, f.breaks = r.ends, r.longest, r.blanks, r.breaks
+	if f.single() || r.eof {
+		w := &csvWorker{f: f, profiles: make([]profile, len(f.columns)), reader: *r}
+		defer w.join()
+		return f.scanRecords(&w.reader, w.profiles, &w.rows)
+	}
+	return scanChunks(f, r)
+}
+
+// single reports whether one worker must scan all of the file: nodes of nested
+// values are not shared.
+func (f *csvFile) single() bool {
+	for _, c := range f.columns {
+		if c.json != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// scanRecords takes all records of r into account.
+func (f *csvFile) scanRecords(r *csvReader, profiles []profile, rows *int64) error {
 	for {
 		err := r.record()
 		if errors.Is(err, io.EOF) {
-			break
+			return nil
 		}
 		if err != nil {
 			return err
@@ -94,31 +117,29 @@ func (c *csvInputs) scanFile(f *csvFile, src io.Reader) error {
 			}
 			return &csvError{r.line, fmt.Sprintf("%d fields, the header has %d", len(r.field), len(f.columns))}
 		}
-		f.rows++
+		*rows++
 		for i, col := range f.columns {
 			if r.field[i].null() {
 				continue
 			}
-			if bad := col.check(r.field[i]); bad != fine {
+			if bad := col.check(r.field[i], &profiles[i]); bad != fine {
 				return errs.New(errs.TypeConflict, "%s: line %d: column %s: %s %s", f.in.name, r.line,
 					quoteShort(col.name), quoteShort(string(r.field[i].text())), bad.explain(col.want))
 			}
 		}
 	}
-	f.ends, f.longest, f.breaks, f.uneven = r.ends, r.longest, r.breaks, r.blanks
-	return nil
 }
 
 // check judges one value, which is not NULL.
-func (c *csvColumn) check(f csvField) misfit {
+func (c *csvColumn) check(f csvField, p *profile) misfit {
 	switch {
 	case c.want == nil:
-		c.prof.add(f.b)
+		p.add(f.b)
 		return fine
 	case c.json != nil:
 		return c.json.fits(f.text())
 	}
-	return fits(f.text(), c.want)
+	return c.fits(f.text())
 }
 
 // header reads the first record, which names the columns.
@@ -181,8 +202,12 @@ func (c *csvInputs) column(name string) *csvColumn {
 		return col
 	}
 	col := &csvColumn{name: name, want: c.types.of(name)}
-	if col.want != nil && nested(col.want) {
+	switch {
+	case col.want == nil:
+	case nested(col.want):
 		col.json = newJSONChecker(col.want)
+	default:
+		col.fits = fitterOf(col.want)
 	}
 	c.columns[fold(name)] = col
 	return col

@@ -227,3 +227,37 @@ func TestLongValues(t *testing.T) {
 		diff(t, rows(t, c, r), []string{"1|" + long, "2|y"})
 	}
 }
+
+func TestCSVManyChunks(t *testing.T) {
+	c := connect(t)
+	for name, odd := range map[string]string{"plain": "text", "quoted break": "\"two\n\"\"lines\"\"\"", "stray quote": `5" pipe`, "crlf": "text\r"} {
+		var b strings.Builder
+		b.WriteString("id,t,x\n")
+		if name == "crlf" {
+			b.Reset()
+			b.WriteString("id,t,x\r\n")
+		}
+		line := 2
+		for i := range 150_000 {
+			v := "some text to make the rows longer"
+			if i%7 == 0 {
+				v = strings.TrimSuffix(odd, "\r")
+			}
+			line += 1 + strings.Count(v, "\n")
+			fmt.Fprintf(&b, "%d,%s,0.5", i, v)
+			if name == "crlf" {
+				b.WriteByte('\r')
+			}
+			b.WriteByte('\n')
+		}
+		r := open(t, c, nil, put(t, "x.csv", b.String()))
+		diff(t, types(r), []string{"id BIGINT", "t VARCHAR", "x DOUBLE"})
+		diff(t, r.Rows, int64(150_000))
+		diff(t, len(rows(t, c, r)), 150_000)
+		b.WriteString("150000,x,0.1234567890123456789\n")
+		err := failure(t, c, &Options{Table: []Column{{"x", "DOUBLE"}}}, put(t, "x.csv", b.String()))
+		wantErr(t, err, errs.TypeConflict, fmt.Sprintf("x.csv: line %d: column \"x\"", line))
+		err = failure(t, c, nil, put(t, "x.csv", b.String()+"1,2\n1,2,3,4\n"))
+		wantErr(t, err, errs.InvalidArgument, fmt.Sprintf("x.csv: line %d: 2 fields", line+1))
+	}
+}

@@ -31,69 +31,69 @@ func (m misfit) explain(t *sqlType) string {
 	return string(m) + ", the column is " + t.String()
 }
 
-// fits judges whether the text of a value can be read as the scalar type t
+// fitter judges whether the text of a value can be read as one scalar type
 // with nothing rounded, cut or nulled. It accepts less than the engine's own
 // casts, never more.
-func fits(b []byte, t *sqlType) misfit {
+type fitter func(b []byte) misfit
+
+// fitterOf is the fitter of a type. Nested types have none: nothing fits.
+func fitterOf(t *sqlType) fitter {
 	switch t.name {
 	case tVarchar:
-		return fine
+		return func([]byte) misfit { return fine }
 	case tBlob:
-		return fitsBase64(b)
+		return fitsBase64
 	case tJSON:
-		return fitsJSON(b)
+		return fitsJSON
+	case "BOOLEAN":
+		return trimmed(fitsBool)
+	case "UUID":
+		return trimmed(fitsUUID)
+	case "DATE", "TIME", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", tZoned:
+		return trimmed(func(b []byte) misfit { return fitsStamp(b, t.name) })
 	}
-	b = bytes.Trim(b, " ")
+	if num := numeric(t); num != nil {
+		float := t.is("DOUBLE") || t.is("FLOAT")
+		return trimmed(func(b []byte) misfit {
+			n, ok := parseNumber(b)
+			switch {
+			case ok && num(n, b):
+				return fine
+			case ok:
+				return inexact
+			case float && special(b):
+				return fine
+			}
+			return notOf
+		})
+	}
+	return func([]byte) misfit { return notOf }
+}
+
+func trimmed(f fitter) fitter {
+	return func(b []byte) misfit {
+		if len(b) > 0 && (b[0] == ' ' || b[len(b)-1] == ' ') {
+			b = bytes.Trim(b, " ")
+		}
+		return f(b)
+	}
+}
+
+// numeric tells whether a parsed number is exactly one of the type's; it is nil
+// for types that are no numbers.
+func numeric(t *sqlType) func(n number, b []byte) bool {
 	if limits, ok := intTypes[t.name]; ok {
-		return fitsInt(b, limits)
+		return func(n number, b []byte) bool { return n.integral() && limits.fits(n, b) }
 	}
 	switch t.name {
-	case "BOOLEAN":
-		return fitsBool(b)
 	case "DOUBLE":
-		return fitsFloat(b, 64)
+		return func(n number, b []byte) bool { return n.fitsFloat(b, 64) }
 	case "FLOAT":
-		return fitsFloat(b, 32)
+		return func(n number, b []byte) bool { return n.fitsFloat(b, 32) }
 	case tDecimal:
-		n, ok := parseNumber(b)
-		if !ok {
-			return notOf
-		}
-		if !n.fitsDecimal(t.prec, t.scale) {
-			return inexact
-		}
-		return fine
-	case "UUID":
-		return fitsUUID(b)
-	case "DATE", "TIME", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", tZoned:
-		return fitsStamp(b, t.name)
+		return func(n number, _ []byte) bool { return n.fitsDecimal(t.prec, t.scale) }
 	}
-	return notOf
-}
-
-func fitsInt(b []byte, limits intType) misfit {
-	n, ok := parseNumber(b)
-	switch {
-	case !ok:
-		return notOf
-	case !n.integral() || !limits.fits(n, b):
-		return inexact
-	}
-	return fine
-}
-
-func fitsFloat(b []byte, bits int) misfit {
-	if special(b) {
-		return fine
-	}
-	n, ok := parseNumber(b)
-	if !ok {
-		return notOf
-	}
-	if !n.fitsFloat(b, bits) {
-		return inexact
-	}
-	return fine
+	return nil
 }
 
 func fitsBool(b []byte) misfit {

@@ -189,7 +189,7 @@ type jsonChecker struct {
 }
 
 func newJSONChecker(want *sqlType) *jsonChecker {
-	return &jsonChecker{root: &jsonNode{want: want}}
+	return &jsonChecker{root: newJSONNode("", want)}
 }
 
 // fits judges one value. The engine makes nested values from JSON text without

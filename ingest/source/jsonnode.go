@@ -25,6 +25,9 @@ type jsonNode struct {
 	want  *sqlType // given; nil when inferred
 	types wanted   // of the root: the columns' given types
 
+	fits    fitter // of the wanted type
+	numeric func(n number, b []byte) bool
+
 	kinds     jsonKinds
 	num, str  profile
 	real      bool // a number with a point or an exponent
@@ -38,6 +41,16 @@ type jsonNode struct {
 	index  map[string]*jsonNode // by every spelling, and by the folded one
 	elem   *jsonNode
 	stamp  int64 // the object that last held this field
+}
+
+// newJSONNode makes the node of a field or element.
+func newJSONNode(name string, want *sqlType) *jsonNode {
+	n := &jsonNode{name: name, want: want}
+	n.str.not = kBool | kInt | kFloat | kNumber // a number in quotes stays a text
+	if want != nil {
+		n.fits, n.numeric = fitterOf(want), numeric(want)
+	}
+	return n
 }
 
 // whole reports whether the node's values are kept as they are, not taken
@@ -71,8 +84,7 @@ func (n *jsonNode) grow(name string) *jsonNode {
 	if limit := n.limit(); len(n.fields) >= limit {
 		return nil
 	}
-	f := &jsonNode{name: name, want: n.wantOf(name)}
-	f.str.not = kBool | kInt | kFloat | kNumber
+	f := newJSONNode(name, n.wantOf(name))
 	if n.index == nil {
 		n.index = map[string]*jsonNode{}
 	}
@@ -106,11 +118,11 @@ func (n *jsonNode) wantOf(name string) *sqlType {
 // element is the node of what is inside a list or a map.
 func (n *jsonNode) element() *jsonNode {
 	if n.elem == nil {
-		n.elem = &jsonNode{}
-		n.elem.str.not = kBool | kInt | kFloat | kNumber
+		var want *sqlType
 		if n.want != nil {
-			n.elem.want = n.want.elem
+			want = n.want.elem
 		}
+		n.elem = newJSONNode("", want)
 	}
 	return n.elem
 }

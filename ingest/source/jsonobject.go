@@ -119,7 +119,7 @@ func (p *jsonParser) member(node func(key []byte, at int) (*jsonNode, error)) er
 
 // mapPairs reads a map written as [{"key":…,"value":…}, …].
 func (p *jsonParser) mapPairs(n *jsonNode) error {
-	key := &jsonNode{want: n.want.key}
+	key := newJSONNode("", n.want.key)
 	return p.items(func() error {
 		if err := p.space(); err != nil {
 			return err
@@ -150,7 +150,7 @@ func (p *jsonParser) mapPairs(n *jsonNode) error {
 }
 
 func (p *jsonParser) mapKey(n *jsonNode, key []byte, at int) error {
-	if bad := fits(key, n.want.key); bad != fine {
+	if bad := fitterOf(n.want.key)(key); bad != fine {
 		return &jsonMisfit{at, p.b[at:p.pos], bad, n.want.key}
 	}
 	return nil

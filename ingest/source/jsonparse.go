@@ -201,11 +201,9 @@ func (p *jsonParser) infinity(n *jsonNode, from int) error {
 func (p *jsonParser) numberSeen(n *jsonNode, from int) error {
 	tok := p.b[from:p.pos]
 	num, _ := parseNumber(tok)
-	if num.real && !num.fitsFloat(tok, 64) {
+	exact := num.fitsFloat(tok, 64)
+	if num.real && !exact {
 		p.deep++
-		if n != nil {
-			n.deep = true
-		}
 	}
 	if n == nil {
 		return nil
@@ -214,18 +212,20 @@ func (p *jsonParser) numberSeen(n *jsonNode, from int) error {
 	if num.real {
 		n.real = true
 		n.realWhole = max(n.realWhole, num.whole())
+		n.deep = n.deep || !exact
 	}
-	if n.want == nil {
-		n.num.add(tok)
-		return nil
+	switch {
+	case n.want == nil:
+		n.num.seen = true
+		n.num.not |= ^n.num.number(num, tok, exact) & kAll
+	case n.whole():
+	case n.numeric == nil:
+		return p.unfit(from, n, notOf)
+	case exact && n.want.is("DOUBLE"):
+	case !n.numeric(num, tok):
+		return p.unfit(from, n, inexact)
 	}
-	if n.whole() {
-		return nil
-	}
-	if _, integer := intTypes[n.want.name]; integer || n.want.is("DOUBLE") || n.want.is("FLOAT") || n.want.is(tDecimal) {
-		return p.unfit(from, n, fits(tok, n.want))
-	}
-	return p.unfit(from, n, notOf)
+	return nil
 }
 
 func (p *jsonParser) text(n *jsonNode) error {
@@ -244,7 +244,7 @@ func (p *jsonParser) text(n *jsonNode) error {
 			p.buf = unescape(p.buf[:0], raw)
 			raw = p.buf
 		}
-		return p.unfit(from, n, fits(raw, n.want))
+		return p.unfit(from, n, n.fits(raw))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"math"
+	"math/bits"
 	"strconv"
 )
 
@@ -15,6 +16,10 @@ type number struct {
 	real   bool // a point or an exponent stands in the text
 	padded bool // leading zeros, as in 007: a code rather than a number
 	signed bool // an explicit plus, as in +420
+
+	mant  uint64 // all digits as a number, when short says so
+	after int    // how many of them stand behind the point
+	short bool   // at most 19 digits, no exponent, the last digit is no zero
 }
 
 // maxExponent bounds exponents while parsing; no type reaches that far.
@@ -24,36 +29,35 @@ const maxExponent = 100_000
 // else. It does not accept the engine's hexadecimal or underscored forms.
 func parseNumber(b []byte) (n number, ok bool) {
 	i := 0
-	if i < len(b) && (b[i] == '-' || b[i] == '+') {
-		n.neg, n.signed = b[i] == '-', b[i] == '+'
-		i++
+	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
+		n.neg, n.signed = b[0] == '-', b[0] == '+'
+		i = 1
 	}
 	start := i
-	any, lead, trail, before := 0, 0, 0, 0 // digits; zeros at the front, at the end; digits before the point
+	var mant uint64
+	all, first, last, before := 0, -1, 0, -1 // digits; the first that is no zero; behind the last; those before the point
 	for ; i < len(b); i++ {
 		c := b[i]
-		if c == '.' && !n.real {
-			n.real, before = true, any
+		if c-'0' <= 9 {
+			all++
+			mant = mant*10 + uint64(c-'0')
+			if c != '0' {
+				if last = all; first < 0 {
+					first = all - 1
+				}
+			}
 			continue
 		}
-		if c < '0' || c > '9' {
+		if c != '.' || before >= 0 {
 			break
 		}
-		any++
-		switch {
-		case c != '0':
-			trail = 0
-		case lead == any-1:
-			lead = any
-		default:
-			trail++
-		}
+		n.real, before = true, all
 	}
-	if any == 0 {
+	if all == 0 {
 		return n, false
 	}
-	if !n.real {
-		before = any
+	if before < 0 {
+		before = all
 	}
 	n.padded = before > 1 && b[start] == '0'
 	exp := 0
@@ -62,9 +66,11 @@ func parseNumber(b []byte) (n number, ok bool) {
 			return n, false
 		}
 		n.real = true
+	} else if all <= 19 && last == all {
+		n.mant, n.after, n.short = mant, all-before, true
 	}
-	if n.digits = any - lead - trail; n.digits > 0 {
-		n.point = before - lead + exp
+	if first >= 0 {
+		n.digits, n.point = last-first, before-first+exp
 	}
 	return n, true
 }
@@ -159,34 +165,105 @@ func (t intType) fits(n number, b []byte) bool {
 }
 
 // fitsFloat reports whether a float of so many bits holds the number written
-// in b without rounding that a reader could notice: the text is the shortest
-// or the full-length (17 or 9 digits) decimal form of the float nearest to it.
-// 0.1 fits, 9007199254740993 and 0.1234567890123456789 do not.
-func (n number) fitsFloat(b []byte, bits int) bool {
-	safe, reach, full := 15, 290, 16
-	if bits == 32 {
-		safe, reach, full = 6, 30, 8
-	}
-	if n.digits <= safe && n.point > -reach && n.point < reach {
-		return true // that few digits always survive
-	}
-	if n.point > 400 || n.point < -400 || n.digits > full+1 {
-		return false
-	}
-	f, err := strconv.ParseFloat(string(b), bits)
-	if err != nil || math.IsInf(f, 0) || f == 0 {
-		return false
-	}
-	var want, got [64]byte
-	digits := significand(b, want[:])
-	for _, prec := range [2]int{-1, full} {
-		form := strconv.AppendFloat(got[:0], f, 'e', prec, bits)
-		m, _ := parseNumber(form)
-		if m.point == n.point && m.digits == n.digits && bytes.Equal(significand(form, form[:0]), digits) {
+// in b so that nobody notices: the number has at most 17 (9) digits, and the
+// nearest float printed with as many digits is the number again. 0.1 fits,
+// 9007199254740993 and 0.1234567890123456789 do not.
+func (n number) fitsFloat(b []byte, size int) bool {
+	if size == 64 {
+		if n.safe() {
 			return true
 		}
+		if n.digits > 17 {
+			return false
+		}
+		if fits, known := n.fitsFloat64(); known {
+			return fits
+		}
+	} else if n.digits > 9 {
+		return false
 	}
-	return false
+	f, err := strconv.ParseFloat(string(b), size)
+	if err != nil || math.IsInf(f, 0) || f == 0 && n.digits > 0 {
+		return false
+	}
+	var form [64]byte
+	return sameDigits(b, strconv.AppendFloat(form[:0], f, 'e', max(n.digits, 1)-1, size))
+}
+
+var powersOfTen = func() (p [19]uint64) {
+	p[0] = 1
+	for i := 1; i < len(p); i++ {
+		p[i] = p[i-1] * 10
+	}
+	return p
+}()
+
+// fitsFloat64 is fitsFloat for ordinary fractions, in whole numbers only. The
+// number is x = mant / ten. With a shift s that gives q = mant·2^s / ten 54 or
+// 55 bits, rounding q to 53 bits makes the float d, as D = d·2^s. Printed with
+// as many digits d is x when |x - d| is below half a unit of the last digit:
+// 2·|mant·2^s - D·ten| < 2^s.
+func (n number) fitsFloat64() (fits, known bool) {
+	if !n.short || n.after < 1 || n.after > 18 || n.mant == 0 {
+		return false, false
+	}
+	ten := powersOfTen[n.after]
+	s := 54 - bits.Len64(n.mant) + bits.Len64(ten)
+	if s < 1 || s > 62 {
+		return false, false
+	}
+	q, r := bits.Div64(n.mant>>(64-s), n.mant<<s, ten)
+	drop := bits.Len64(q) - 53
+	half := uint64(1) << (drop - 1)
+	low := q & (half<<1 - 1)
+	d := q - low
+	if low > half || low == half && (r > 0 || d>>drop&1 == 1) {
+		d += half << 1
+	}
+	e := int64(q-d)*int64(ten) + int64(r)
+	if e < 0 {
+		e = -e
+	}
+	unit := int64(1) << (s - 1)
+	return e < unit, e != unit
+}
+
+// safe reports whether a float64 holds the number for its few digits alone.
+func (n number) safe() bool { return n.digits <= 15 && n.point > -290 && n.point < 290 }
+
+// sameDigits reports whether two numbers have the same significant digits.
+func sameDigits(a, b []byte) bool {
+	i, j := firstDigit(a), firstDigit(b)
+	for i < len(a) || j < len(b) {
+		var x, y byte
+		x, i = nextDigit(a, i)
+		y, j = nextDigit(b, j)
+		if x != y {
+			return false
+		}
+	}
+	return true
+}
+
+// firstDigit is the index of the first digit that is no zero.
+func firstDigit(b []byte) int {
+	i := 0
+	for i < len(b) && (b[i] == '0' || b[i] == '.' || b[i] == '-' || b[i] == '+') {
+		i++
+	}
+	return i
+}
+
+// nextDigit is the digit at i or behind a point there, and where to go on.
+// Behind the last digit there are zeros, and the index is the end.
+func nextDigit(b []byte, i int) (byte, int) {
+	if i < len(b) && b[i] == '.' {
+		i++
+	}
+	if i >= len(b) || b[i] == 'e' || b[i] == 'E' {
+		return '0', len(b)
+	}
+	return b[i], i + 1
 }
 
 // special reports whether b is one of the texts for a float that is no number.

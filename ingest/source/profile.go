@@ -37,6 +37,14 @@ func (p *profile) add(b []byte) {
 	p.not |= ^p.classify(b) & kAll
 }
 
+// merge takes into account what another profile has seen.
+func (p *profile) merge(o *profile) {
+	p.seen = p.seen || o.seen
+	p.not |= o.not
+	p.finite = p.finite || o.finite
+	p.whole, p.scale = max(p.whole, o.whole), max(p.scale, o.scale)
+}
+
 func (p *profile) classify(b []byte) kinds {
 	if len(b) == 0 || len(b) > 512 {
 		return 0
@@ -49,7 +57,7 @@ func (p *profile) classify(b []byte) kinds {
 	switch c := b[0]; {
 	case c >= '0' && c <= '9', c == '-', c == '+', c == '.':
 		if n, ok := parseNumber(b); ok {
-			return p.number(n, b)
+			return p.number(n, b, p.not&kFloat == 0 && n.fitsFloat(b, 64))
 		}
 		if s, ok := parseStamp(b); ok {
 			return s.kinds()
@@ -65,17 +73,18 @@ func (p *profile) classify(b []byte) kinds {
 	return 0
 }
 
-func (p *profile) number(n number, b []byte) kinds {
+// number takes a parsed number into account; float says that DOUBLE holds it.
+func (p *profile) number(n number, b []byte, float bool) kinds {
 	if n.padded || n.signed { // 007 and +420 are codes: a number would lose characters
 		return 0
 	}
 	k := kNumber
 	p.finite = true
 	p.whole, p.scale = max(p.whole, n.whole()), max(p.scale, n.scale())
-	if !n.real && (n.digits < 19 && n.point < 19 || intTypes["BIGINT"].fits(n, b)) {
+	if !n.real && (n.point < 19 || intTypes["BIGINT"].fits(n, b)) {
 		k |= kInt
 	}
-	if p.not&kFloat == 0 && n.fitsFloat(b, 64) {
+	if float {
 		k |= kFloat
 	}
 	return k

@@ -57,7 +57,27 @@ func (p *stampText) take(c byte) bool {
 	return false
 }
 
+// isoDate reads YYYY-MM-DD at the beginning of b.
+func isoDate(b []byte) (year, month, day int, ok bool) {
+	if len(b) < 10 || b[4] != '-' || b[7] != '-' {
+		return 0, 0, 0, false
+	}
+	bad := false
+	two := func(i int) int {
+		x, y := b[i]-'0', b[i+1]-'0'
+		bad = bad || x > 9 || y > 9
+		return int(x)*10 + int(y)
+	}
+	year, month, day = two(0)*100+two(2), two(5), two(8)
+	return year, month, day, !bad && (len(b) == 10 || b[10]-'0' > 9)
+}
+
 func (p *stampText) dateTo(s *stamp) bool {
+	if year, month, day, ok := isoDate(p.b); ok && month >= 1 && month <= 12 && day >= 1 && day <= 28 && year > 0 && (len(p.b) < 12 || p.b[11] != '(') {
+		p.pos = 10
+		s.date, s.iso, s.year = true, true, year
+		return true
+	}
 	var month, day int
 	var ok bool
 	if s.year, ok = p.digits(4, 6); !ok || p.pos == len(p.b) {
