@@ -210,6 +210,9 @@ func (a *applier) alterTable() error {
 		return nil
 	}
 	a.schema = true
+	// DuckDB keeps a table's statistics under the next file id: without a new
+	// one it would meet bounds of the old types and end with an internal error.
+	a.next.nextFileID++
 	for _, id := range end {
 		if err := a.exec(`UPDATE ducklake_column SET end_snapshot = ? WHERE table_id = ? AND column_id = ? AND end_snapshot IS NULL`, a.next.ID, a.table.ID, id); err != nil {
 			return err
