@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/supertable-go/supertable/catalog"
@@ -65,6 +66,7 @@ func (w *Writer) Alter(ctx context.Context, g rbac.Grant, table string, a Altera
 			return nil, err
 		}
 		ch.Columns, err = alterColumns(cols, next, a)
+		ch.OnlyWriteID = err == nil && reflect.DeepEqual(ch.Columns, cols) // no change, no snapshot (decision 24)
 		return ch, err
 	})
 	return name, done.Snapshot, err
