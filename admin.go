@@ -86,7 +86,7 @@ func (s *Session) DropSuperTable(ctx context.Context) error {
 	}
 	s.st.lake.forget(s.st)
 	_ = s.st.close()
-	return removeFolder(s.st.folder)
+	return s.st.lake.removeDropped(ctx, s.st.folder)
 }
 
 // Options lists the options that hold for table, or for the SuperTable when table is "".

@@ -80,8 +80,27 @@ func (s *SuperTable) engine(key string, dirs []string) (engine.Engine, error) {
 	if err != nil {
 		return nil, errs.Wrap(errs.Internal, err, "the engine did not start: %v", err)
 	}
+	s.evict()
 	s.engines[key] = e
 	return e, nil
+}
+
+// maxEngines bounds the engines for sets of several SuperTables.
+const maxEngines = 4
+
+// evict closes one engine for a set when there are too many; statements that
+// run on it end first.
+func (s *SuperTable) evict() {
+	sets := 0
+	for key, e := range s.engines {
+		if !strings.Contains(key, "\x00") {
+			continue
+		}
+		if sets++; sets >= maxEngines {
+			delete(s.engines, key)
+			_ = e.Close()
+		}
+	}
 }
 
 // queryEnv is what the read path asks of the lake, for one principal.

@@ -102,10 +102,8 @@ func (l *Lake) Create(ctx context.Context, org, name string, o *CreateOptions) (
 	if err := l.finishDrop(ctx, folder); err != nil {
 		return nil, false, err
 	}
-	l.mu.Lock()
-	st = l.open[folder.Root()]
-	l.mu.Unlock()
-	if st == nil || st.catalog.Foreign() || !folder.Exists() {
+	st = l.current(folder)
+	if st == nil || st.catalog.Foreign() {
 		c, made, err := catalog.Create(ctx, folder, l.catalogOptions())
 		if err != nil {
 			return nil, false, err
@@ -161,10 +159,7 @@ func (l *Lake) SuperTable(ctx context.Context, org, name string) (*SuperTable, e
 	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	st := l.open[folder.Root()]
-	l.mu.Unlock()
-	if st != nil && folder.Exists() {
+	if st := l.current(folder); st != nil {
 		return st, nil
 	}
 	c, err := catalog.Open(ctx, folder, l.catalogOptions())
@@ -185,13 +180,26 @@ func (l *Lake) SuperTable(ctx context.Context, org, name string) (*SuperTable, e
 	return l.keep(ctx, folder, org, name, c), nil
 }
 
+// current gives the open SuperTable of a folder, if it is still the one there.
+func (l *Lake) current(folder storage.Folder) *SuperTable {
+	l.mu.Lock()
+	st := l.open[folder.Root()]
+	l.mu.Unlock()
+	if st == nil || st.catalog.Current() {
+		return st
+	}
+	l.forget(st)
+	_ = st.close()
+	return nil
+}
+
 // keep remembers an open SuperTable; when two callers opened it at once, the
 // first one stays.
 func (l *Lake) keep(ctx context.Context, folder storage.Folder, org, name string, c *catalog.Catalog) *SuperTable {
 	st := newSuperTable(l, folder, org, name, c)
 	l.mu.Lock()
 	old := l.open[folder.Root()]
-	if old != nil && !old.catalog.Foreign() && folder.Exists() {
+	if old != nil && !old.catalog.Foreign() && old.catalog.Current() {
 		l.mu.Unlock()
 		_ = c.Close()
 		return old
@@ -249,23 +257,30 @@ func (l *Lake) finishDrop(ctx context.Context, folder storage.Folder) error {
 	if !folder.Exists() {
 		return nil
 	}
-	c, err := catalog.Open(ctx, folder, l.catalogOptions())
-	if err != nil {
-		return nil //nolint:nilerr // not whole yet, foreign or older: Create looks at it itself
-	}
-	dropped := false
-	err = c.Read(ctx, func(v *catalog.View) (err error) { dropped, err = v.Dropped(ctx); return err })
-	_ = c.Close()
-	if err != nil || !dropped {
-		return err
-	}
-	return removeFolder(folder)
+	return l.removeDropped(ctx, folder)
 }
 
 const droppedPrefix = ".dropped-"
 
-// removeFolder takes the folder out of the way in one step, then deletes it.
-func removeFolder(folder storage.Folder) error {
+// removeDropped removes the SuperTable in folder if it carries the mark of a
+// drop. The mark is looked at under the commit lock, which the folder takes
+// along when it is moved away: what another process made in its place meanwhile
+// is not touched.
+func (l *Lake) removeDropped(ctx context.Context, folder storage.Folder) error {
+	if dropped, err := l.dropped(ctx, folder); err != nil || !dropped {
+		return err
+	}
+	release, err := folder.Lock(ctx, "commit.lock")
+	if err != nil {
+		if !folder.Exists() {
+			return nil
+		}
+		return err
+	}
+	defer release()
+	if dropped, err := l.dropped(ctx, folder); err != nil || !dropped {
+		return err
+	}
 	gone := filepath.Join(filepath.Dir(folder.Root()), droppedPrefix+uuid.NewString())
 	if err := os.Rename(folder.Root(), gone); err != nil {
 		return errs.Wrap(errs.Unavailable, err, "remove the SuperTable's folder")
@@ -277,6 +292,17 @@ func removeFolder(folder storage.Folder) error {
 		return errs.Wrap(errs.Unavailable, err, "remove the SuperTable's files; the SuperTable itself is gone")
 	}
 	return nil
+}
+
+// dropped reports whether the catalog in folder carries the mark of a drop.
+func (l *Lake) dropped(ctx context.Context, folder storage.Folder) (dropped bool, err error) {
+	c, err := catalog.Open(ctx, folder, l.catalogOptions())
+	if err != nil {
+		return false, nil //nolint:nilerr // gone, not whole yet, foreign or older: not dropped
+	}
+	defer func() { _ = c.Close() }()
+	err = c.Read(ctx, func(v *catalog.View) (err error) { dropped, err = v.Dropped(ctx); return err })
+	return dropped, err
 }
 
 // Session is the SuperTable as the principal sees it; principal is a user's

@@ -19,8 +19,12 @@ func (a *applier) addFiles() error {
 	}
 	for _, f := range a.ch.Add {
 		id := a.fileID()
-		err := a.exec(`INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, end_snapshot, file_order, path, path_is_relative, file_format, record_count, file_size_bytes, footer_size, row_id_start, partition_id, encryption_key, mapping_id, partial_max)
- VALUES (?, ?, ?, NULL, NULL, ?, 1, 'parquet', ?, ?, ?, ?, NULL, NULL, NULL, NULL)`, id, a.table.ID, a.next.ID, a.tableRel(f.Rel), f.Records, f.Size, f.Footer, stats.nextRowID)
+		path, err := a.tableRel(f.Rel)
+		if err != nil {
+			return err
+		}
+		err = a.exec(`INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, end_snapshot, file_order, path, path_is_relative, file_format, record_count, file_size_bytes, footer_size, row_id_start, partition_id, encryption_key, mapping_id, partial_max)
+ VALUES (?, ?, ?, NULL, NULL, ?, 1, 'parquet', ?, ?, ?, ?, NULL, NULL, NULL, NULL)`, id, a.table.ID, a.next.ID, path, f.Records, f.Size, f.Footer, stats.nextRowID)
 		if err != nil {
 			return err
 		}

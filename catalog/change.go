@@ -356,8 +356,12 @@ func (a *applier) addDeleteFile(d NewDelete) error {
 			return err
 		}
 	}
-	err := a.exec(`INSERT INTO ducklake_delete_file (delete_file_id, table_id, begin_snapshot, end_snapshot, data_file_id, path, path_is_relative, format, delete_count, file_size_bytes, footer_size, encryption_key, partial_max)
- VALUES (?, ?, ?, NULL, ?, ?, 1, 'parquet', ?, ?, ?, NULL, ?)`, id, a.table.ID, begin, d.File, a.tableRel(d.Rel), d.Count, d.Size, d.Footer, d.PartialMax)
+	path, err := a.tableRel(d.Rel)
+	if err != nil {
+		return err
+	}
+	err = a.exec(`INSERT INTO ducklake_delete_file (delete_file_id, table_id, begin_snapshot, end_snapshot, data_file_id, path, path_is_relative, format, delete_count, file_size_bytes, footer_size, encryption_key, partial_max)
+ VALUES (?, ?, ?, NULL, ?, ?, 1, 'parquet', ?, ?, ?, NULL, ?)`, id, a.table.ID, begin, d.File, path, d.Count, d.Size, d.Footer, d.PartialMax)
 	if err != nil {
 		return err
 	}
@@ -371,8 +375,12 @@ func (a *applier) fileID() int64 {
 }
 
 // tableRel makes a path relative to the data folder relative to the table's.
-func (a *applier) tableRel(rel string) string {
-	return strings.TrimPrefix(rel, strings.TrimPrefix(a.table.path, a.c.dataPath))
+func (a *applier) tableRel(rel string) (string, error) {
+	out, ok := strings.CutPrefix(a.c.dataPath+rel, a.table.path)
+	if !ok {
+		return "", errs.New(errs.Internal, "a file of table %q lies in another folder", a.table.Name)
+	}
+	return out, nil
 }
 
 // finish writes the snapshot itself and its changes.

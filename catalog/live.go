@@ -65,12 +65,41 @@ func (v *View) syncForeign(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := v.fillLive(ctx); err != nil {
+		return err
+	}
 	_, err = v.q.ExecContext(ctx, `INSERT INTO ducklake_metadata ("key", "value") SELECT 'supertable.synced', ?1 WHERE NOT EXISTS (SELECT 1 FROM ducklake_metadata WHERE "key" = 'supertable.synced')`, strconv.FormatInt(v.Head.ID, 10))
 	if err == nil {
 		_, err = v.q.ExecContext(ctx, `UPDATE ducklake_metadata SET "value" = ? WHERE "key" = 'supertable.synced'`, strconv.FormatInt(v.Head.ID, 10))
 	}
 	v.didSync = true
 	return sqlError(ctx, err, "write the catalog")
+}
+
+// fillLive counts the live tables that no retained snapshot mentions: those of
+// an adopted lake whose history was expired.
+func (v *View) fillLive(ctx context.Context) error {
+	tables, err := v.Tables(ctx, v.Head.ID)
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		var n int
+		if err := v.q.QueryRowContext(ctx, `SELECT count(*) FROM supertable_table WHERE table_id = ?`, t.ID).Scan(&n); err != nil {
+			return sqlError(ctx, err, "read the live state")
+		}
+		if n > 0 {
+			continue
+		}
+		var s liveState
+		if s.rows, s.files, s.bytes, err = v.CountLive(ctx, t, v.Head.ID); err != nil {
+			return err
+		}
+		if err := v.storeLive(ctx, t.ID, s, v.Head); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (v *View) synced() bool { return v.didSync }

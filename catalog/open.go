@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -58,6 +59,7 @@ type Catalog struct {
 	dead     deadCache
 	files    fileCache
 	closing  sync.Once
+	file     os.FileInfo // of catalog.db when it was opened
 	closed   atomic.Bool
 	dropped  atomic.Bool // the mark was set through this catalog
 }
@@ -87,6 +89,7 @@ func Open(ctx context.Context, folder storage.Folder, o Options) (*Catalog, erro
 		return nil, errs.New(errs.NotFound, "no catalog")
 	}
 	c := &Catalog{folder: folder, opts: o, db: open(folder, "rw"), writer: open(folder, "rw")}
+	c.file, _ = os.Stat(folder.Catalog())
 	c.writer.SetMaxOpenConns(1)
 	c.queue.init(c)
 	if err := c.load(ctx); err != nil {
@@ -117,6 +120,13 @@ func (c *Catalog) usable() error {
 		return errs.New(errs.Unavailable, "the lake is closed")
 	}
 	return nil
+}
+
+// Current reports whether the open catalog is still the one that lies in its
+// folder: another process may have dropped the SuperTable and made it again.
+func (c *Catalog) Current() bool {
+	now, err := os.Stat(c.folder.Catalog())
+	return err == nil && c.file != nil && os.SameFile(c.file, now) && c.usable() == nil
 }
 
 // Folder is where the catalog and its files lie.

@@ -53,6 +53,9 @@ func leafStats(l Leaf, facts map[string]string) Stats {
 	if hi, ok := facts["max"]; ok {
 		s.Max = &hi
 	}
+	if l.Type.Name == "float32" {
+		s.Min, s.Max = exactFloat(s.Min), exactFloat(s.Max)
+	}
 	if l.Type.Name == "float32" || l.Type.Name == "float64" {
 		nan := facts["has_nan"] == "true"
 		s.ContainsNaN = &nan
@@ -62,6 +65,26 @@ func leafStats(l Leaf, facts map[string]string) Stats {
 	}
 	s.Min, s.Max = trimBounds(l.Type.Name, s.Min, s.Max)
 	return s
+}
+
+// exactFloat writes the shortest text of a float32 as that of the same value
+// in float64: the bound then holds when the column widens.
+func exactFloat(s *string) *string {
+	if s == nil {
+		return nil
+	}
+	f, err := strconv.ParseFloat(*s, 32)
+	if err != nil {
+		return nil
+	}
+	text := strconv.FormatFloat(f, 'g', -1, 64)
+	switch {
+	case math.IsInf(f, 0):
+		text = *s
+	case !strings.ContainsAny(text, ".e"):
+		text += ".0"
+	}
+	return &text
 }
 
 // trimBounds shortens long text bounds so that they stay bounds, and drops

@@ -169,7 +169,7 @@ func (c *casting) write(ctx context.Context, v *catalog.View, cols []datafile.Co
 		return c.castError(ctx, err, cols[at])
 	}
 	c.out = out
-	return c.publish()
+	return c.publish(c.tableDir(c.base))
 }
 
 func (c *casting) castError(ctx context.Context, err error, col datafile.Column) error {

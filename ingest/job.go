@@ -77,6 +77,9 @@ func (j *job) run(ctx context.Context) (Result, error) {
 // tryCommit does the work that the base asks for outside the lock, then
 // commits; errAgain asks for another round.
 func (j *job) tryCommit(ctx context.Context) (Result, error) {
+	if len(j.o.Key) > 0 {
+		j.progress("matching keys", 1)
+	}
 	if err := j.prepare(ctx, j.base, j.base.head+1); err != nil {
 		return Result{}, err
 	}
@@ -174,7 +177,7 @@ func (j *job) findHollow(ctx context.Context, v *catalog.View, st *state) error 
 		if err := j.findNarrow(ctx, v, st, st.columns[i], t); err != nil {
 			return err
 		}
-		if ok {
+		if ok || st.columns[i].Type.Nested() { // an empty list has no value below it and is one
 			continue
 		}
 		var leaves []int64
@@ -417,7 +420,6 @@ func (j *job) prepareIn(ctx context.Context, v *catalog.View, st *state, snapsho
 				j.deletes.dying = nil // of other keys
 			}
 		}
-		j.progress("matching keys", 1)
 		if err := j.match.run(ctx, st); err != nil {
 			return err
 		}
@@ -430,7 +432,7 @@ func (j *job) prepareIn(ctx context.Context, v *catalog.View, st *state, snapsho
 			return err
 		}
 	}
-	if err := j.publish(); err != nil {
+	if err := j.publish(j.tableDir(st)); err != nil {
 		return err
 	}
 	j.base, j.ready = st, st

@@ -262,6 +262,9 @@ func (m *matcher) fileStats(st *state, f *catalog.File, k datafile.Column) (data
 	if i < 0 {
 		return datafile.Stats{}, k.Type, false
 	}
+	if st.columns[i].Type.Name == "float64" && f.Begin < st.columns[i].Begin {
+		return datafile.Stats{}, k.Type, false // the file may hold float32, whose bounds other clients write in fewer digits
+	}
 	s, ok := f.Stats[st.columns[i].ID]
 	return s, st.columns[i].Type, ok
 }

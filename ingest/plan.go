@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/supertable-go/supertable/catalog"
@@ -67,6 +68,9 @@ func planSchema(st *state, in []inColumn, o Options) (*plan, error) {
 			return nil, err
 		}
 	}
+	if err := p.required(st, o); err != nil {
+		return nil, err
+	}
 	next := datafile.AssignIDs(p.columns, max(st.nextID, 1))
 	p.changed = p.changed || next > max(st.nextID, 1)
 	for i := range p.file { // with the ids that were given
@@ -78,6 +82,20 @@ func planSchema(st *state, in []inColumn, o Options) (*plan, error) {
 		p.columns, p.changed = st.columns, false
 	}
 	return p, nil
+}
+
+// required refuses an input without a column that another client declared NOT
+// NULL and that rows without it would not have a default for.
+func (p *plan) required(st *state, o Options) error {
+	for _, c := range st.columns {
+		if c.Nullable || c.InitialDefault != nil || o.DeleteOnly {
+			continue
+		}
+		if !slices.ContainsFunc(p.file, func(f planned) bool { return strings.EqualFold(f.column.Name, c.Name) }) {
+			return errs.New(errs.TypeConflict, "column %q takes no NULL, and the input lacks it", c.Name)
+		}
+	}
+	return nil
 }
 
 func checkInput(in []inColumn, o Options) error {
@@ -203,10 +221,16 @@ func (p *plan) selectSQL(from string) string {
 		if f.hollow {
 			expr = datafile.Reject(name, f.column.Type, tag)
 		}
+		if f.known && !f.column.Nullable {
+			expr = fmt.Sprintf("CASE WHEN %s IS NULL THEN error(%s) ELSE %s END", name, datafile.QuoteText(datafile.ConvertMark+tag+":"+nullMark), expr)
+		}
 		parts[i] = expr + " AS " + datafile.Quote(f.column.Name)
 	}
 	return "SELECT " + strings.Join(parts, ", ") + " FROM (" + from + ")"
 }
+
+// nullMark stands in the place of a value that is NULL and may not be.
+const nullMark = "\x01NULL"
 
 // fileColumns are the columns of the file with their ids.
 func (p *plan) fileColumns() []datafile.Column {
@@ -234,6 +258,9 @@ func (p *plan) conflict(index int, value string) error {
 		return errs.New(errs.TypeConflict, "a value does not fit its column: %s", cut(value))
 	}
 	f := p.file[index]
+	if value == nullMark {
+		return errs.New(errs.TypeConflict, "column %q takes no NULL, and the input has one", f.column.Name)
+	}
 	was := f.was
 	if !f.known {
 		was = f.column.Type

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ const defaultLevel = 3
 
 // stage is a set of data files under the lease: written, synced, not yet named.
 type stage struct {
+	dir       string // of the table, relative to the data folder
 	files     []staged
 	rows      int64
 	published bool
@@ -41,10 +43,7 @@ func (j *job) stage(ctx context.Context, p *plan, from string) (*stage, error) {
 }
 
 func (j *job) writeFiles(ctx context.Context, p *plan, query string) (*stage, error) {
-	dir := j.w.Catalog.Dir(j.base.table)
-	if !j.base.exists {
-		dir = catalog.TableDir(j.name)
-	}
+	dir := j.tableDir(j.base)
 	leaseDir := j.w.Catalog.Folder().LeaseDir(j.lease)
 	out := filepath.Join(leaseDir, "out-"+strings.TrimSuffix(datafile.NewName(), ".parquet"))
 	home := filepath.Join(leaseDir, filepath.FromSlash(dir))
@@ -66,7 +65,7 @@ func (j *job) writeFiles(ctx context.Context, p *plan, query string) (*stage, er
 	if err != nil {
 		return nil, err
 	}
-	st := &stage{}
+	st := &stage{dir: dir}
 	j.stages = append(j.stages, st)
 	leaves := datafile.Leaves(cols)
 	for _, r := range rows {
@@ -186,16 +185,60 @@ func (s *stage) newFiles() []catalog.NewFile {
 
 // publish names the files of the stage that will be committed and of the
 // delete files under data/. The lease keeps their trace until the commit.
-func (j *job) publish() error {
-	if j.o.DeleteOnly || j.out.published {
+func (j *job) publish(dir string) error {
+	if j.o.DeleteOnly {
 		return nil
 	}
-	for _, f := range j.out.files {
-		if err := j.w.Catalog.Folder().Publish(j.lease, f.rel); err != nil {
+	if j.out.dir != dir {
+		if err := j.relocate(dir); err != nil {
 			return err
 		}
 	}
+	if j.out.published {
+		return nil
+	}
+	folder := j.w.Catalog.Folder()
+	for i, f := range j.out.files {
+		if err := folder.Publish(j.lease, f.rel); err != nil {
+			return err
+		}
+		if _, err := os.Stat(f.path); err != nil { // moved, where there are no links
+			j.out.files[i].path = folder.Data() + f.rel
+		}
+	}
 	j.out.published = true
+	return nil
+}
+
+// tableDir is the folder of the table's files: its own, which a rename keeps,
+// or that of a table to make.
+func (j *job) tableDir(st *state) string {
+	if st.exists {
+		return j.w.Catalog.Dir(st.table)
+	}
+	return catalog.TableDir(j.name)
+}
+
+// relocate gives the staged files names in the folder of the table that the
+// name means now: another one than when they were written. The old names are
+// disposed of at the end.
+func (j *job) relocate(dir string) error {
+	old := &stage{dir: j.out.dir, files: slices.Clone(j.out.files), published: j.out.published}
+	leaseDir := j.w.Catalog.Folder().LeaseDir(j.lease)
+	if err := os.MkdirAll(filepath.Join(leaseDir, filepath.FromSlash(dir)), 0o777); err != nil {
+		return errs.Wrap(errs.Unavailable, err, "make a folder under tmp")
+	}
+	for i := range j.out.files {
+		f := &j.out.files[i]
+		f.rel = dir + filepath.Base(f.rel)
+		path := filepath.Join(leaseDir, filepath.FromSlash(f.rel))
+		if err := storage.LinkOrCopy(f.path, path); err != nil {
+			return err
+		}
+		f.path, f.info.Rel = path, f.rel
+	}
+	j.out.dir, j.out.published = dir, false
+	j.stages = append(j.stages, old)
 	return nil
 }
 
@@ -219,7 +262,7 @@ func (j *job) cleanUp() {
 }
 
 func (j *job) dispose(ctx context.Context, folder storage.Folder, rel string, published bool) {
-	if published && !j.named[rel] {
+	if published && (!j.committed || !j.named[rel]) {
 		if !j.committed { // perhaps: the answer of a failed COMMIT may be lost
 			named, err := j.w.Catalog.Names(ctx, rel)
 			if err != nil || named {

@@ -45,7 +45,7 @@ func (q *run) wordError(ctx context.Context, err error) error {
 		if m := fileName.FindStringSubmatch(ee.Message); m != nil {
 			return errs.Wrap(errs.Corrupt, err, "the file %s cannot be read or is not what was written", filepath.Base(m[1]))
 		}
-		return errs.Wrap(errs.Corrupt, err, "a data file cannot be read")
+		return errs.Wrap(errs.Unavailable, err, "the engine could not use the disk; when it is full, free some space and try again")
 	case "out of memory":
 		return errs.Wrap(errs.Unavailable, err, "the query needs more memory than it may use")
 	case "permission":

@@ -7,6 +7,7 @@ package scan
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/supertable-go/supertable/catalog"
@@ -397,7 +398,11 @@ func mappedColumn(c datafile.Column, top map[int64]catalog.MappedColumn, f *cata
 	switch {
 	case ok && m.Partition:
 		for _, seg := range strings.Split(f.Path, "/") {
-			if name, value, found := strings.Cut(seg, "="); found && name == m.Source && value != "__HIVE_DEFAULT_PARTITION__" {
+			name, value, found := strings.Cut(seg, "=")
+			if text, err := url.PathUnescape(value); err == nil {
+				value = text
+			}
+			if found && name == m.Source && value != "__HIVE_DEFAULT_PARTITION__" {
 				return "CAST(" + datafile.QuoteText(value) + " AS " + c.Type.SQL() + ")"
 			}
 		}

@@ -89,11 +89,38 @@ func (f Folder) Publish(lease, rel string) error {
 	return SyncDir(dir)
 }
 
+// movedSuffix marks the trace of a file that was moved, for want of links.
+const movedSuffix = ".moved"
+
 func moveLeavingTrace(from, to string) error {
-	if err := os.Rename(from, to); err != nil {
+	if err := os.WriteFile(from+movedSuffix, nil, 0o666); err != nil { // the trace comes first
 		return err
 	}
-	return os.WriteFile(from, nil, 0o666)
+	return os.Rename(from, to)
+}
+
+// LinkOrCopy gives a file a second name, or copies it where there are no links.
+func LinkOrCopy(from, to string) error {
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return ioError(err, "copy a file")
+	}
+	defer func() { _ = in.Close() }()
+	out, err := os.Create(to)
+	if err != nil {
+		return ioError(err, "copy a file")
+	}
+	_, err = io.Copy(out, in)
+	if err == nil {
+		err = out.Sync()
+	}
+	if cerr := out.Close(); err == nil {
+		err = cerr
+	}
+	return ioError(err, "copy a file")
 }
 
 func (f Folder) makeDataDir(dir string) error {
@@ -112,14 +139,21 @@ func (f Folder) makeDataDir(dir string) error {
 }
 
 // Retire removes the trace of a published file; the data file stays.
-func (f Folder) Retire(lease, rel string) { _ = os.Remove(filepath.Join(f.LeaseDir(lease), rel)) }
+func (f Folder) Retire(lease, rel string) {
+	_ = os.Remove(filepath.Join(f.LeaseDir(lease), rel))
+	_ = os.Remove(filepath.Join(f.LeaseDir(lease), rel+movedSuffix))
+}
 
 // Unpublish removes a data file that was published and then not committed.
 func (f Folder) Unpublish(rel string) { _ = os.Remove(filepath.Join(f.root, "data", rel)) }
 
 // LeasedFiles lists the files of a lease, relative to its folder (and so to data/).
 func (f Folder) LeasedFiles(lease string) ([]string, error) {
-	return list(f.LeaseDir(lease))
+	out, err := list(f.LeaseDir(lease))
+	for i := range out {
+		out[i] = strings.TrimSuffix(out[i], movedSuffix)
+	}
+	return out, err
 }
 
 // RemoveLease removes the folder of a lease.
