@@ -72,9 +72,13 @@ func (r *Relation) openParquet(ctx context.Context, c engine.Conn, ins []*input)
 // parquetSchemas reads the footers of the files. When that fails for several,
 // it looks at one after another to find the one to blame.
 func parquetSchemas(ctx context.Context, c engine.Conn, ins []*input) (map[string][]parquetNode, error) {
-	paths := make([]string, len(ins))
-	for i, in := range ins {
-		paths[i] = enginePath(in.path)
+	var paths []string
+	seen := map[string]bool{}
+	for _, in := range ins {
+		if !seen[in.path] { // a file given twice would have its columns twice
+			seen[in.path] = true
+			paths = append(paths, enginePath(in.path))
+		}
 	}
 	rows, err := engine.Collect(ctx, c, `SELECT file_name, name, coalesce(type, ''), coalesce(logical_type, '') || ' ' || coalesce(converted_type, ''),
 		coalesce(num_children, 0)::BIGINT, coalesce("precision", 0)::BIGINT, coalesce(duckdb_type, '') FROM parquet_schema([`+strings.Join(paths, ", ")+"])", nil)
@@ -127,14 +131,22 @@ func (r *Relation) addParquet(ctx context.Context, c engine.Conn, in *input, nod
 
 // describeParquet makes a part of a file with a schema not seen before.
 func describeParquet(ctx context.Context, c engine.Conn, in *input, nodes []parquetNode) (*part, error) {
-	names := topNames(nodes)
+	top := topNodes(nodes)
+	names := make([]string, len(top))
+	for i, n := range top {
+		names[i] = n.name
+	}
 	if err := checkNames(in.name, names); err != nil {
 		return nil, err
 	}
-	for _, n := range nodes {
+	var wide error
+	eachNode(nodes, func(column, n parquetNode, _ bool) {
 		if n.prec > 38 {
-			return nil, errs.New(errs.TypeConflict, "%s: column %s: DECIMAL with %d digits cannot be stored: cast it to DECIMAL(38,s) or VARCHAR", in.name, quoteShort(n.name), n.prec)
+			wide = errs.New(errs.TypeConflict, "%s: column %s: DECIMAL with %d digits cannot be stored: cast it to DECIMAL(38,s) or VARCHAR", in.name, quoteShort(column.name), n.prec)
 		}
+	})
+	if wide != nil {
+		return nil, wide
 	}
 	p := &part{in: in, function: "read_parquet", rows: -1,
 		options: "union_by_name=false, hive_partitioning=false, filename=false, file_row_number=false, binary_as_string=false"}
@@ -154,6 +166,9 @@ func describeParquet(ctx context.Context, c engine.Conn, in *input, nodes []parq
 			return nil, err
 		}
 		t, _ := parseType(text(row[1]))
+		if strings.HasPrefix(top[i].logical, "NullType") {
+			t = plain(tNull)
+		}
 		p.columns = append(p.columns, partColumn{name, t, ident(name)})
 	}
 	return p, nil
@@ -167,24 +182,31 @@ func (in *input) storable(name, typ string) error {
 	return nil
 }
 
-// topNames are the names directly below the root of a schema, which lists
+// topNodes are the elements directly below the root of a schema, which lists
 // every element before its children.
-func topNames(nodes []parquetNode) []string {
-	if len(nodes) == 0 {
-		return nil
-	}
-	var names []string
-	i := 1
-	for range nodes[0].children {
-		if i >= len(nodes) {
-			break
+func topNodes(nodes []parquetNode) []parquetNode {
+	var top []parquetNode
+	eachNode(nodes, func(column, n parquetNode, first bool) {
+		if first {
+			top = append(top, n)
 		}
-		names = append(names, nodes[i].name)
-		for open := int64(1); open > 0 && i < len(nodes); i++ {
-			open += nodes[i].children - 1
+	})
+	return top
+}
+
+// eachNode calls f with every element below the root and the column that it
+// belongs to; first says that it is the column itself.
+func eachNode(nodes []parquetNode, f func(column, n parquetNode, first bool)) {
+	var column parquetNode
+	open := int64(0)
+	for _, n := range nodes[min(1, len(nodes)):] {
+		first := open == 0
+		if first {
+			column, open = n, 1
 		}
+		open += n.children - 1
+		f(column, n, first)
 	}
-	return names
 }
 
 // cutColumns gives the leaf columns whose values the engine cuts to whole
@@ -192,15 +214,16 @@ func topNames(nodes []parquetNode) []string {
 func cutColumns(nodes []parquetNode) map[int]parquetNode {
 	cut := map[int]parquetNode{}
 	leaf := 0
-	for _, n := range nodes[min(1, len(nodes)):] {
+	eachNode(nodes, func(column, n parquetNode, first bool) {
 		if n.children > 0 {
-			continue
+			return
 		}
 		nanos := strings.Contains(n.logical, "NANOS=NanoSeconds")
 		if n.physical == "INT96" || nanos && n.duck != "TIMESTAMP_NS" {
+			n.name = column.name
 			cut[leaf] = n
 		}
 		leaf++
-	}
+	})
 	return cut
 }

@@ -117,7 +117,7 @@ func TestParquetNanoseconds(t *testing.T) {
 		diff(t, rows(t, c, r)[0], tt.want)
 		checkTypes(t, c, r)
 		err := failure(t, c, nil, parquetOf(t, "x.parquet", batchOf(t, "x_col", tt.typ, tt.cut), tt.int96))
-		wantErr(t, err, errs.TypeConflict, "x.parquet: column ", "nanoseconds do not fit "+tt.says)
+		wantErr(t, err, errs.TypeConflict, `x.parquet: column "x_col": nanoseconds do not fit `+tt.says)
 	}
 	r := open(t, c, nil, parquetOf(t, "x.parquet", batchOf(t, "x", &arrow.TimestampType{Unit: arrow.Nanosecond}, `["2024-01-31 10:00:00.000001001"]`), false))
 	diff(t, rows(t, c, r), []string{"2024-01-31 10:00:00.000001001"})
@@ -141,6 +141,7 @@ func TestParquetSeveralFiles(t *testing.T) {
 		"2|300|{'x': 9, 'y': q}|<nil>|5.5", "<nil>|<nil>|<nil>|<nil>|<nil>",
 	})
 	checkTypes(t, c, r)
+	diff(t, types(open(t, c, nil, n)), []string{"z NULL"})
 	bad := copied(t, c, "bad.parquet", "SELECT 'x' AS id")
 	wantErr(t, failure(t, c, nil, a, bad), errs.TypeConflict, `column "Id" is INTEGER in a.parquet and VARCHAR in bad.parquet`)
 	big, dbl := copied(t, c, "big.parquet", "SELECT 1::BIGINT AS v"), copied(t, c, "dbl.parquet", "SELECT 1.5::DOUBLE AS v")
