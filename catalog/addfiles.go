@@ -72,10 +72,12 @@ func (a *applier) storeTableStats(s tableStats) error {
 }
 
 // columnStats is a row of ducklake_table_column_stats: true bounds over every
-// file that the table ever had, or NULL for unknown. DuckDB folds filters
-// from it, so a wrong bound is a wrong answer there.
+// file that the table ever had. DuckDB folds filters from it, so a wrong bound
+// is a wrong answer there. Two bounds that are NULL mean "no value yet" to it,
+// and the next file's bounds take their place: what is unknown has no row.
 type columnStats struct {
 	known, fresh bool // in the catalog; no earlier file has the column
+	unknown      bool // the row must go, or not come
 	null, nan    sql.NullBool
 	lo, hi       *string
 }
@@ -138,6 +140,7 @@ func (a *applier) loadColumnStats(id int64, t tableStats) (*columnStats, error) 
 	var begin int64
 	err = a.q.QueryRowContext(a.ctx, `SELECT min(begin_snapshot) FROM ducklake_column WHERE table_id = ? AND column_id = ?`, a.table.ID, id).Scan(&begin)
 	s.fresh = !t.known || begin == a.next.ID
+	s.unknown = !s.fresh
 	s.null = sql.NullBool{Valid: true, Bool: t.known} // rows of earlier files lack it
 	return &s, sqlError(a.ctx, err, "read the columns")
 }
@@ -151,21 +154,29 @@ func widen(c *columnStats, s datafile.Stats, t datafile.Type) {
 	}
 	switch {
 	case s.ValueCount == 0: // nothing but NULL widens nothing
+		return
 	case c.fresh:
 		c.lo, c.hi, c.fresh = s.Min, s.Max, false
 	default:
 		c.lo, c.hi = datafile.WidenBounds(t, c.lo, c.hi, s.Min, s.Max)
 	}
+	c.unknown = c.unknown || c.lo == nil && c.hi == nil
 }
 
 func (a *applier) storeColumnStats(id int64, c *columnStats, defaulted bool) error {
-	if c.known {
+	switch {
+	case c.unknown && c.known:
+		return a.forgetColumn(id)
+	case c.known:
 		return a.exec(`UPDATE ducklake_table_column_stats SET contains_null = ?, contains_nan = ?, min_value = ?, max_value = ? WHERE table_id = ? AND column_id = ?`, c.null, c.nan, c.lo, c.hi, a.table.ID, id)
-	}
-	if defaulted { // the default is a value too: leave the column unknown
+	case c.unknown || defaulted: // the default is a value too
 		return nil
 	}
 	return a.exec(`INSERT INTO ducklake_table_column_stats (table_id, column_id, contains_null, contains_nan, min_value, max_value, extra_stats) VALUES (?, ?, ?, ?, ?, ?, NULL)`, a.table.ID, id, c.null, c.nan, c.lo, c.hi)
+}
+
+func (a *applier) forgetColumn(id int64) error {
+	return a.exec(`DELETE FROM ducklake_table_column_stats WHERE table_id = ? AND column_id = ?`, a.table.ID, id)
 }
 
 // forgetMissing handles leaves that the new files have no statistics for:
@@ -175,7 +186,7 @@ func (a *applier) forgetMissing(merged map[int64]*columnStats, types map[int64]d
 		if merged[id] != nil {
 			continue
 		}
-		if err := a.exec(`UPDATE ducklake_table_column_stats SET contains_null = NULL, contains_nan = NULL, min_value = NULL, max_value = NULL WHERE table_id = ? AND column_id = ?`, a.table.ID, id); err != nil {
+		if err := a.forgetColumn(id); err != nil {
 			return err
 		}
 	}

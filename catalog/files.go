@@ -213,8 +213,8 @@ func (v *View) scanStats(ctx context.Context, byID map[int64]*File, query string
 			return sqlError(ctx, err, "read the statistics")
 		}
 		f := byID[file]
-		if f == nil || !values.Valid || !nulls.Valid {
-			continue // without counts nothing is known
+		if f == nil || !values.Valid || !nulls.Valid || values.Int64+nulls.Int64 == 0 {
+			continue // without counts nothing is known; 0 and 0 is DuckDB's for types without bounds
 		}
 		s.ValueCount, s.NullCount = values.Int64, nulls.Int64
 		if lo.Valid {

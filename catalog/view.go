@@ -320,10 +320,11 @@ func (v *View) EverNull(ctx context.Context, table int64, leaves []int64) (bool,
 		args = append(args, l)
 	}
 	var n int
-	err := v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_file_column_stats WHERE table_id = ? AND column_id IN (`+marks+`) AND (value_count IS NULL OR value_count > 0)`, args...).Scan(&n)
+	err := v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_file_column_stats WHERE table_id = ? AND column_id IN (`+marks+`) AND (value_count IS NULL OR value_count > 0 OR coalesce(null_count, 0) = 0)`, args...).Scan(&n)
 	if err != nil || n > 0 {
 		return false, sqlError(ctx, err, "read the statistics")
 	}
+	// (DuckDB counts neither values nor NULLs of types that it has no bounds for.)
 	// Files without a row of statistics for the leaf lack the column or are unknown.
 	err = v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_data_file f WHERE f.table_id = ? AND f.mapping_id IS NOT NULL`, table).Scan(&n)
 	if err != nil || n > 0 {
