@@ -19,9 +19,28 @@ import (
 // judge is the DuckDB instance with the extensions, one for all tests: loading
 // them takes longer than most tests.
 var judge struct {
-	once sync.Once
-	db   *duckdb.DB
-	err  error
+	mu sync.Mutex
+	db *duckdb.DB
+}
+
+// judgeConn gives a connection to the judge, or to a new one when an internal
+// error has ended it.
+func judgeConn(ctx context.Context) (engine.Conn, error) {
+	judge.mu.Lock()
+	defer judge.mu.Unlock()
+	if judge.db != nil {
+		if c, err := judge.db.Conn(ctx); err == nil {
+			if c.Exec(ctx, "SELECT 1") == nil {
+				return c, nil
+			}
+			_ = c.Close()
+		}
+	}
+	var err error
+	if judge.db, err = openJudge(); err != nil {
+		return nil, err
+	}
+	return judge.db.Conn(ctx)
 }
 
 func TestMain(m *testing.M) {
@@ -89,11 +108,7 @@ var aliases atomic.Int64
 // newDuck opens a connection; nothing is attached yet.
 func newDuck(t testing.TB) *duck {
 	t.Helper()
-	judge.once.Do(func() { judge.db, judge.err = openJudge() })
-	if judge.err != nil {
-		t.Fatal(judge.err)
-	}
-	c, err := judge.db.Conn(t.Context())
+	c, err := judgeConn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +143,9 @@ func (d *duck) detach() {
 	if d.alias == "" {
 		return
 	}
-	if err := d.conn.Exec(context.Background(), "USE memory; DETACH "+d.alias); err != nil {
+	ctx := context.Background()
+	_ = d.conn.Exec(ctx, "ROLLBACK") // of a statement that failed inside BEGIN
+	if err := d.conn.Exec(ctx, "USE memory; DETACH "+d.alias); err != nil && !strings.Contains(err.Error(), "invalidated") {
 		d.t.Errorf("detach: %v", err)
 	}
 	d.alias = ""

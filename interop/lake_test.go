@@ -26,6 +26,9 @@ type lake struct {
 	// a column was widened: it reads the bounds of today's values as the type
 	// of that day. It does so on its own lakes too; AT (VERSION) is free of it.
 	widened bool
+	// doubted leaves DuckDB's own filters out: on columns that it widened over
+	// inlined rows or from DATE it finds too few rows of its own.
+	doubted bool
 	// thorough asks more questions per column.
 	thorough bool
 }

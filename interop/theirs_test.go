@@ -1,0 +1,290 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/supertable-go/supertable"
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/internal/testdb"
+)
+
+// newTheirs makes a lake with DuckDB alone, where ours would lie; options go
+// to ATTACH. Ours is opened by open.
+func newTheirs(t testing.TB, options string) *lake {
+	t.Helper()
+	home := t.TempDir()
+	data := filepath.Join(folder(home), "data")
+	if err := os.MkdirAll(data, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	l := &lake{t: t, home: testdb.At(t, home, nil), duck: newDuck(t)}
+	if options != "" {
+		options = ", " + options
+	}
+	l.duck.attach(l.catalog(), "DATA_PATH "+datafile.QuoteText(filepath.ToSlash(data)+"/")+", META_JOURNAL_MODE 'WAL'"+options)
+	return l
+}
+
+// open opens the lake as a foreign one.
+func (l *lake) open() {
+	l.t.Helper()
+	st, err := l.home.SuperTable(l.t.Context(), "default", super)
+	if err != nil {
+		l.t.Fatalf("open a foreign lake: %v", err)
+	}
+	if l.s, err = st.Session(l.t.Context(), supertable.Superuser); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// adopt makes the lake ours.
+func (l *lake) adopt() {
+	l.t.Helper()
+	st, created, err := l.home.Create(l.t.Context(), "default", super, nil)
+	if err != nil || !created {
+		l.t.Fatalf("adopt: created %t, %v", created, err)
+	}
+	if l.s, err = st.Session(l.t.Context(), supertable.Superuser); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// noInlining makes DuckDB write files only.
+const noInlining = "DATA_INLINING_ROW_LIMIT 0"
+
+// foreign are histories that DuckDB writes. Each ends with a table t with an
+// integer column id.
+var foreign = []struct{ name, options, sql string }{
+	{"inlined rows", "", `CREATE TABLE lake.t (id INTEGER, s VARCHAR, d DECIMAL(9,2), moment TIMESTAMP);
+INSERT INTO lake.t VALUES (1, 'a', 1.5, '2026-01-01'), (2, NULL, NULL, NULL);
+INSERT INTO lake.t VALUES (3, 'it''s', -1, '2026-01-01 00:00:00.123456');
+UPDATE lake.t SET s = 'updated' WHERE id = 2;
+DELETE FROM lake.t WHERE id = 1;
+UPDATE lake.t SET id = id + 10;
+INSERT INTO lake.t SELECT i, 'large', i, NULL FROM range(100, 150) r(i);
+DELETE FROM lake.t WHERE id IN (12, 105, 106);
+UPDATE lake.t SET s = 'two' WHERE id IN (13, 107)`},
+	{"inlined and flushed", "", `CREATE TABLE lake.t (id INTEGER, s VARCHAR);
+INSERT INTO lake.t VALUES (1, 'a'), (2, 'b'), (3, 'c');
+UPDATE lake.t SET s = 'bb' WHERE id = 2;
+DELETE FROM lake.t WHERE id = 3;
+INSERT INTO lake.t VALUES (4, 'd');
+CALL ducklake_flush_inlined_data('lake');
+INSERT INTO lake.t VALUES (5, 'e');
+DELETE FROM lake.t WHERE id = 1;
+CALL ducklake_flush_inlined_data('lake');
+UPDATE lake.t SET s = s || '!'`},
+	{"inlined under changing columns", "", `CREATE TABLE lake.t (id INTEGER, s VARCHAR, x INTEGER);
+INSERT INTO lake.t VALUES (1, 'a', 1);
+ALTER TABLE lake.t ADD COLUMN d DATE DEFAULT '2026-01-01';
+INSERT INTO lake.t VALUES (2, 'b', 2, NULL), (3, 'c', 3, '2020-02-02');
+ALTER TABLE lake.t RENAME s TO text;
+ALTER TABLE lake.t ALTER x SET DATA TYPE BIGINT;
+INSERT INTO lake.t VALUES (4, 'd', 4000000000, NULL);
+ALTER TABLE lake.t DROP COLUMN d;
+ALTER TABLE lake.t ADD COLUMN d VARCHAR;
+INSERT INTO lake.t VALUES (5, 'e', 5, 'five');
+DELETE FROM lake.t WHERE id IN (1, 4);
+UPDATE lake.t SET d = 'three' WHERE id = 3;
+CALL ducklake_flush_inlined_data('lake');
+INSERT INTO lake.t VALUES (6, 'f', 6, 'six')`},
+	{"delete files", noInlining, `CREATE TABLE lake.t AS SELECT i::INTEGER AS id, 'v' || i AS s FROM range(100) r(i);
+DELETE FROM lake.t WHERE id % 10 = 0;
+DELETE FROM lake.t WHERE id % 10 = 1;
+UPDATE lake.t SET s = 'u' || id WHERE id % 10 = 2;
+DELETE FROM lake.t WHERE id < 15;
+INSERT INTO lake.t SELECT i, 'late' FROM range(200, 220) r(i);
+DELETE FROM lake.t WHERE id >= 95 AND id < 210;
+UPDATE lake.t SET id = id + 1000 WHERE id > 210`},
+	{"inlined deletes", "", `CREATE TABLE lake.t AS SELECT i::INTEGER AS id, 'v' || i AS s FROM range(100) r(i);
+DELETE FROM lake.t WHERE id = 5;
+DELETE FROM lake.t WHERE id IN (6, 7);
+DELETE FROM lake.t WHERE id BETWEEN 20 AND 60;
+DELETE FROM lake.t WHERE id = 8;
+CALL ducklake_flush_inlined_data('lake');
+DELETE FROM lake.t WHERE id = 9`},
+	{"merged files", noInlining, `CREATE TABLE lake.t (id INTEGER, s VARCHAR);
+INSERT INTO lake.t SELECT i, 'one' FROM range(10) r(i);
+INSERT INTO lake.t SELECT i, 'two' FROM range(10, 20) r(i);
+INSERT INTO lake.t SELECT i, 'three' FROM range(20, 30) r(i);
+CALL ducklake_merge_adjacent_files('lake');
+INSERT INTO lake.t SELECT i, 'four' FROM range(30, 40) r(i);
+DELETE FROM lake.t WHERE id = 12;
+INSERT INTO lake.t SELECT i, 'five' FROM range(40, 50) r(i);
+CALL ducklake_merge_adjacent_files('lake');
+DELETE FROM lake.t WHERE id = 45`},
+	{"rewritten files", noInlining, `CREATE TABLE lake.t AS SELECT i::INTEGER AS id FROM range(100) r(i);
+DELETE FROM lake.t WHERE id < 90;
+BEGIN; CALL ducklake_rewrite_data_files('lake', delete_threshold => 0.5); COMMIT;
+INSERT INTO lake.t SELECT i FROM range(3) r(i)`},
+	{"columns change", noInlining, `CREATE TABLE lake.t (id TINYINT, f FLOAT, d DATE, n DECIMAL(4,1), gone INTEGER);
+INSERT INTO lake.t VALUES (1, 1.5, '2026-01-01', 99.9, 1);
+ALTER TABLE lake.t ALTER id SET DATA TYPE INTEGER;
+ALTER TABLE lake.t ALTER f SET DATA TYPE DOUBLE;
+ALTER TABLE lake.t ALTER d SET DATA TYPE TIMESTAMP;
+ALTER TABLE lake.t ALTER n SET DATA TYPE DECIMAL(10,3);
+INSERT INTO lake.t VALUES (70000, 1e300, '2026-01-01 12:00:00', 1234567.125, 2);
+ALTER TABLE lake.t DROP COLUMN gone;
+ALTER TABLE lake.t ADD COLUMN gone VARCHAR DEFAULT 'again';
+ALTER TABLE lake.t RENAME n TO num;
+INSERT INTO lake.t (id, num) VALUES (3, 0.001);
+ALTER TABLE lake.t ALTER gone SET DEFAULT 'later';
+INSERT INTO lake.t (id) VALUES (4);
+ALTER TABLE lake.t ALTER gone DROP DEFAULT;
+INSERT INTO lake.t (id) VALUES (5)`},
+	{"defaults", noInlining, `CREATE TABLE lake.t AS SELECT i::INTEGER AS id FROM range(3) r(i);
+ALTER TABLE lake.t ADD COLUMN b BOOLEAN DEFAULT 'true';
+ALTER TABLE lake.t ADD COLUMN i BIGINT DEFAULT '-5';
+ALTER TABLE lake.t ADD COLUMN u UBIGINT DEFAULT '18446744073709551615';
+ALTER TABLE lake.t ADD COLUMN f DOUBLE DEFAULT 'nan';
+ALTER TABLE lake.t ADD COLUMN d DECIMAL(38,5) DEFAULT 1.5;
+ALTER TABLE lake.t ADD COLUMN s VARCHAR DEFAULT 'it''s "x"';
+ALTER TABLE lake.t ADD COLUMN bl BLOB DEFAULT '\xAA\x00';
+ALTER TABLE lake.t ADD COLUMN dt DATE DEFAULT '2026-01-01';
+ALTER TABLE lake.t ADD COLUMN tm TIME DEFAULT '01:02:03.5';
+ALTER TABLE lake.t ADD COLUMN ts TIMESTAMP DEFAULT '2026-01-01 01:02:03.5';
+ALTER TABLE lake.t ADD COLUMN tn TIMESTAMP_NS DEFAULT '2026-01-01 01:02:03.123456789';
+ALTER TABLE lake.t ADD COLUMN tz TIMESTAMPTZ DEFAULT '2026-01-01 01:02:03+02';
+ALTER TABLE lake.t ADD COLUMN uu UUID DEFAULT '00000000-0000-0000-0000-00000000000a';
+ALTER TABLE lake.t ADD COLUMN e VARCHAR DEFAULT '';
+ALTER TABLE lake.t ADD COLUMN nu VARCHAR DEFAULT 'NULL';
+INSERT INTO lake.t (id) VALUES (10), (11)`},
+	{"nested columns change", noInlining, `CREATE TABLE lake.t (id INTEGER, st STRUCT(a INTEGER, b VARCHAR), li STRUCT(x INTEGER)[], m MAP(VARCHAR, STRUCT(v INTEGER)), deep STRUCT(in_ STRUCT(z INTEGER)));
+INSERT INTO lake.t VALUES (1, {'a': 1, 'b': 'x'}, [{'x': 1}, NULL], MAP {'k': {'v': 1}}, {'in_': {'z': 1}}), (2, NULL, NULL, NULL, {'in_': NULL});
+ALTER TABLE lake.t ADD COLUMN st.c DATE;
+INSERT INTO lake.t VALUES (3, {'a': 3, 'b': 'y', 'c': '2026-01-01'}, [], MAP {}, NULL);
+ALTER TABLE lake.t RENAME st.b TO bb;
+ALTER TABLE lake.t DROP COLUMN st.a;
+INSERT INTO lake.t VALUES (4, {'bb': 'z', 'c': NULL}, [{'x': 4}], MAP {'k': NULL}, {'in_': {'z': 4}});
+ALTER TABLE lake.t ADD COLUMN st.a VARCHAR;
+ALTER TABLE lake.t ADD COLUMN deep.in_.y INTEGER;
+ALTER TABLE lake.t RENAME deep.in_ TO inner_;
+INSERT INTO lake.t VALUES (5, {'bb': 'q', 'c': NULL, 'a': 'new a'}, [{'x': 5}], MAP {'l': {'v': 5}}, {'inner_': {'z': 5, 'y': 55}});
+DELETE FROM lake.t WHERE id = 3;
+UPDATE lake.t SET st = {'bb': 'updated', 'c': NULL, 'a': NULL} WHERE id = 1`},
+	{"nested columns inlined", "", `CREATE TABLE lake.t (id INTEGER, st STRUCT(a INTEGER, "b c" VARCHAR), li VARCHAR[], m MAP(INTEGER, VARCHAR), n STRUCT(l STRUCT(x DOUBLE)[]));
+INSERT INTO lake.t VALUES (1, {'a': 1, 'b c': 'it''s, "q" {x}'}, ['a, b', NULL, '[c]', ''], MAP {1: 'k=v', 2: NULL}, {'l': [{'x': '1.5'}, {'x': 'nan'}, NULL]});
+INSERT INTO lake.t VALUES (2, NULL, NULL, NULL, NULL), (3, {'a': NULL, 'b c': NULL}, [], MAP {}, {'l': []});
+ALTER TABLE lake.t ADD COLUMN st.d INTEGER;
+INSERT INTO lake.t VALUES (4, {'a': 4, 'b c': 'NULL', 'd': 4}, ['NULL', 'back\slash', 'quote''', 'nl
+'], MAP {4: ''}, NULL)`},
+	{"partitions", noInlining, `CREATE TABLE lake.t (id INTEGER, s VARCHAR, moment TIMESTAMP);
+INSERT INTO lake.t VALUES (0, 'before', '2025-01-01');
+ALTER TABLE lake.t SET PARTITIONED BY (s);
+INSERT INTO lake.t SELECT i, CASE WHEN i % 4 = 0 THEN NULL ELSE 'p/' || (i % 4) || '=ü' END, TIMESTAMP '2026-01-01' + INTERVAL (i) DAY FROM range(20) r(i);
+ALTER TABLE lake.t SET PARTITIONED BY (year(moment), month(moment), day(moment), hour(moment));
+INSERT INTO lake.t SELECT i, 'x', TIMESTAMP '2026-01-01' + INTERVAL (i) HOUR FROM range(100, 105) r(i);
+ALTER TABLE lake.t SET PARTITIONED BY (bucket(3, id));
+INSERT INTO lake.t SELECT i, 'b', NULL FROM range(200, 210) r(i);
+ALTER TABLE lake.t RESET PARTITIONED BY;
+DELETE FROM lake.t WHERE id % 5 = 0`},
+	{"tables come and go", "", `CREATE TABLE lake.a (id INTEGER);
+INSERT INTO lake.a VALUES (1);
+ALTER TABLE lake.a RENAME TO b;
+CREATE TABLE lake.a AS SELECT i AS id FROM range(30) r(i);
+INSERT INTO lake.b VALUES (2);
+DROP TABLE lake.a;
+CREATE VIEW lake.v AS SELECT * FROM lake.b;
+COMMENT ON TABLE lake.b IS 'a comment, "quoted"';
+CREATE MACRO lake.twice(x) AS x * 2;
+CREATE TABLE lake.t (id INTEGER NOT NULL DEFAULT 42, s VARCHAR);
+ALTER TABLE lake.t SET SORTED BY (s DESC);
+BEGIN; INSERT INTO lake.t VALUES (1, 'x'); INSERT INTO lake.b VALUES (3); UPDATE lake.t SET s = 'y'; COMMIT;
+INSERT INTO lake.t (s) SELECT 'd' FROM range(20)`},
+	{"expired and cleaned", noInlining, `CREATE TABLE lake.t (id INTEGER, s VARCHAR);
+INSERT INTO lake.t SELECT i, 'a' FROM range(50) r(i);
+DELETE FROM lake.t WHERE id < 10;
+UPDATE lake.t SET s = 'b' WHERE id < 20;
+DELETE FROM lake.t WHERE id > 40;
+CALL ducklake_expire_snapshots('lake', versions => [1, 2, 3]);
+CALL ducklake_cleanup_old_files('lake', cleanup_all => true);
+INSERT INTO lake.t VALUES (99, 'last')`},
+}
+
+// TestTheirsReadByUs reads each history at every snapshot as a foreign lake,
+// then adopts it and writes on.
+func TestTheirsReadByUs(t *testing.T) {
+	for _, f := range foreign {
+		t.Run(f.name, func(t *testing.T) {
+			l := newTheirs(t, f.options)
+			l.widened, l.doubted = true, strings.Contains(f.sql, "SET DATA TYPE")
+			for _, sql := range statements(f.sql) {
+				l.duck.run(sql)
+			}
+			l.open()
+			l.compareAll()
+			if _, err := l.tryWrite("t", "SELECT 1::INTEGER AS id", nil); supertable.KindOf(err) != supertable.Denied {
+				t.Errorf("a write into a foreign lake: %v", err)
+			}
+			l.adopt()
+			at := l.lastSnapshot()
+			l.compareHead()
+			l.write("t", "SELECT 500::INTEGER AS id", nil)
+			l.compareSince(at)
+			l.flushIfAsked()
+			at = l.lastSnapshot()
+			l.goOn("t", "SELECT i::INTEGER AS id FROM range(0, 600, 2) r(i)")
+			l.duck.run("DELETE FROM lake.t WHERE id IN (0, 2, 31)")
+			l.compareSince(at)
+			l.check("snapshots_not_contiguous")
+		})
+	}
+}
+
+// flushIfAsked holds that an upsert on rows inside the catalog is refused with
+// the way out, and takes it.
+func (l *lake) flushIfAsked() {
+	l.t.Helper()
+	inlined := false
+	for _, name := range meta(l.t, l.catalog(), `SELECT i.table_name FROM ducklake_inlined_data_tables i JOIN ducklake_table t ON t.table_id = i.table_id WHERE t.table_name = 't' AND t.end_snapshot IS NULL`) {
+		inlined = inlined || meta(l.t, l.catalog(), "SELECT count(*) FROM "+name+" WHERE end_snapshot IS NULL")[0] != "0"
+	}
+	if !inlined {
+		return
+	}
+	_, err := l.tryWrite("t", "SELECT 1::INTEGER AS id", key("id"))
+	if supertable.KindOf(err) != supertable.Unsupported || !strings.Contains(err.Error(), "ducklake_flush_inlined_data") {
+		l.t.Errorf("an upsert on inlined rows: %v", err)
+	}
+	l.duck.run("CALL ducklake_flush_inlined_data('lake')")
+}
+
+// statements splits at line ends after a semicolon.
+func statements(sql string) []string { return strings.Split(sql, ";\n") }
+
+// TestTheirTypesReadByUs reads every type that DuckDB stores, in files, inlined
+// and flushed.
+func TestTheirTypesReadByUs(t *testing.T) {
+	list := append(values[:len(values):len(values)], []struct{ typ, list string }{
+		{"HUGEINT", "1, NULL, -5"},
+		{"UHUGEINT", "1, NULL"},
+		{"TIMETZ", "'12:34:56+02', NULL"},
+		{"INTERVAL", "'1 year 2 days 03:04:05.5', NULL"},
+	}...)
+	for _, options := range []string{noInlining, ""} {
+		l := newTheirs(t, options)
+		l.thorough = true
+		for i, v := range list {
+			table := name("t", i)
+			l.duck.run(fmt.Sprintf("CREATE TABLE lake.%s (id INTEGER, v %s)", table, v.typ))
+			rows := "SELECT (row_number() OVER ())::INTEGER AS id, v FROM (SELECT unnest([" + v.list + "]::" + v.typ + "[]) AS v)"
+			l.duck.run(fmt.Sprintf("INSERT INTO lake.%s %s", table, rows))
+			l.duck.run(fmt.Sprintf("INSERT INTO lake.%s VALUES (100, NULL)", table))
+			l.duck.run(fmt.Sprintf("DELETE FROM lake.%s WHERE id = 1", table))
+		}
+		l.open()
+		l.compareHead()
+		if options == "" {
+			for i := range list { // one by one: it cannot flush every text that it inlined
+				if err := l.duck.try(fmt.Sprintf("CALL ducklake_flush_inlined_data('lake', table_name => '%s')", name("t", i))); err != nil {
+					t.Logf("not flushed: %v", err)
+				}
+			}
+			l.compareHead()
+		}
+	}
+}
