@@ -1,11 +1,11 @@
-// Command create_super_table makes the SuperTable that the other examples use.
-// It may run as often as one likes.
+// Makes the SuperTable of the examples, when it is not there.
 package main
 
 import (
 	"context"
 	"fmt"
-	"log"
+	"log/slog"
+	"os"
 
 	"github.com/supertable-go/supertable"
 	"github.com/supertable-go/supertable/examples/defaults"
@@ -13,7 +13,8 @@ import (
 
 func main() {
 	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
+		slog.Error(err.Error())
+		os.Exit(1)
 	}
 }
 
@@ -23,9 +24,12 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = lake.Close() }()
-	st, _, err := lake.Create(ctx, defaults.Organization, defaults.Super, nil)
+	st, created, err := lake.Create(ctx, defaults.Organization, defaults.Super, nil)
 	if err != nil {
 		return err
+	}
+	if created {
+		fmt.Println("Default superuser user created with hash:", defaults.UserHash)
 	}
 	fmt.Println("Created SuperTable:", st.Name())
 	return nil

@@ -3,11 +3,8 @@ package defaults
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/supertable-go/supertable"
 )
@@ -48,23 +45,4 @@ func Session(ctx context.Context) (*supertable.Lake, *supertable.Session, error)
 	}
 	_ = lake.Close()
 	return nil, nil, err
-}
-
-// Print runs a query and prints its size, a rule, and what it read.
-func Print(ctx context.Context, s *supertable.Session, sql string, width int) (supertable.Report, error) {
-	rows, err := s.Query(ctx, sql, nil)
-	if err != nil {
-		return supertable.Report{}, err
-	}
-	var n int64
-	for rows.Next() {
-		n += rows.Batch().NumRows()
-	}
-	columns := rows.Schema().NumFields()
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return supertable.Report{}, err
-	}
-	rule := strings.Repeat("-", width)
-	fmt.Printf("%s\nRows: %d , Columns: %d\n%s\n", rule, n, columns, rule)
-	return rows.Report(), nil
 }

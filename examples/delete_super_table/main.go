@@ -1,10 +1,12 @@
-// Command delete_super_table removes the whole SuperTable.
+// Removes the whole SuperTable of the examples: catalog, data and staging.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log"
+	"log/slog"
+	"os"
 
 	"github.com/supertable-go/supertable"
 	"github.com/supertable-go/supertable/examples/defaults"
@@ -12,7 +14,8 @@ import (
 
 func main() {
 	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
+		slog.Error(err.Error())
+		os.Exit(1)
 	}
 }
 
@@ -23,7 +26,7 @@ func run(ctx context.Context) error {
 	}
 	defer func() { _ = lake.Close() }()
 	st, err := lake.SuperTable(ctx, defaults.Organization, defaults.Super)
-	if supertable.KindOf(err) == supertable.NotFound {
+	if errors.Is(err, supertable.NotFound) {
 		fmt.Println("Drop super table successful:", false)
 		return nil
 	}
@@ -31,10 +34,10 @@ func run(ctx context.Context) error {
 		return err
 	}
 	s, err := st.Session(ctx, defaults.UserHash)
-	if err == nil {
-		err = s.DropSuperTable(ctx)
-	}
 	if err != nil {
+		return err
+	}
+	if err := s.DropSuperTable(ctx); err != nil {
 		return err
 	}
 	fmt.Println("Drop super table successful:", true)

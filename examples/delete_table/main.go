@@ -1,17 +1,19 @@
-// Command delete_table drops the table; earlier snapshots still read it.
+// Drops the table facts. Earlier snapshots still read it until they expire.
 package main
 
 import (
 	"context"
 	"fmt"
-	"log"
+	"log/slog"
+	"os"
 
 	"github.com/supertable-go/supertable/examples/defaults"
 )
 
 func main() {
 	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
+		slog.Error(err.Error())
+		os.Exit(1)
 	}
 }
 

@@ -1,17 +1,19 @@
-// Command read_query_plans shows what a query read and how long its parts took.
+// Runs a query and prints what it read and how long its parts took.
 package main
 
 import (
 	"context"
 	"fmt"
-	"log"
+	"log/slog"
+	"os"
 
 	"github.com/supertable-go/supertable/examples/defaults"
 )
 
 func main() {
 	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
+		slog.Error(err.Error())
+		os.Exit(1)
 	}
 }
 
@@ -21,19 +23,23 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = lake.Close() }()
-	report, err := defaults.Print(ctx, s, "SELECT * FROM facts LIMIT 5", 52)
+	rows, err := s.Query(ctx, "SELECT * FROM facts LIMIT 5", nil)
 	if err != nil {
 		return err
 	}
-	for _, stat := range report.PlanStats {
-		for name := range stat {
-			fmt.Println("plan:", name)
-		}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() { // the rows do not matter here, the report is complete after the last
 	}
-	for _, t := range report.Timings {
-		for phase := range t {
-			fmt.Println("timing:", phase)
-		}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	report := rows.Report()
+	fmt.Println("rows:", report.Rows)
+	for _, stat := range report.PlanStats {
+		fmt.Println("plan:", stat)
+	}
+	for _, step := range report.Timings {
+		fmt.Println("time:", step)
 	}
 	return nil
 }

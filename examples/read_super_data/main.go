@@ -1,17 +1,19 @@
-// Command read_super_data reads the whole SuperTable: its name reads the union of its tables.
+// Reads the SuperTable by its own name: the union, by column name, of all its
+// tables but those named __x__.
 package main
 
 import (
 	"context"
-	"fmt"
-	"log"
+	"log/slog"
+	"os"
 
 	"github.com/supertable-go/supertable/examples/defaults"
 )
 
 func main() {
 	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
+		slog.Error(err.Error())
+		os.Exit(1)
 	}
 }
 
@@ -21,15 +23,5 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = lake.Close() }()
-	report, err := defaults.Print(ctx, s, "select * as cnt from "+defaults.Super+" where 1=1 limit 10", 52)
-	if err != nil {
-		return err
-	}
-	for _, t := range report.Timings {
-		for phase := range t {
-			fmt.Println(phase)
-		}
-	}
-	fmt.Println(report.PlanStats[0], report.PlanStats[2])
-	return nil
+	return defaults.Show(ctx, os.Stdout, s, "select * as cnt from example where 1=1 limit 10", 52)
 }

@@ -1,17 +1,18 @@
-// Command read_table_data reads one table.
+// Reads ten rows of the table facts and shows how the read went.
 package main
 
 import (
 	"context"
-	"fmt"
-	"log"
+	"log/slog"
+	"os"
 
 	"github.com/supertable-go/supertable/examples/defaults"
 )
 
 func main() {
 	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
+		slog.Error(err.Error())
+		os.Exit(1)
 	}
 }
 
@@ -21,15 +22,5 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = lake.Close() }()
-	report, err := defaults.Print(ctx, s, "select * as cnt from "+defaults.Table+" where 1=1 limit 10", 52)
-	if err != nil {
-		return err
-	}
-	for _, t := range report.Timings {
-		for phase := range t {
-			fmt.Println(phase)
-		}
-	}
-	fmt.Println(report.PlanStats[0], report.PlanStats[2])
-	return nil
+	return defaults.Show(ctx, os.Stdout, s, "select * from facts where 1=1 order by day, client, datetime limit 10", 52)
 }

@@ -1,11 +1,12 @@
-// Command write_dummy_data writes the seven demo tables into one table, by
-// day and client: rows with the same day and client are replaced.
+// Writes the seven demo tables, one after the other, into the table facts:
+// rows with the same day and client replace each other.
 package main
 
 import (
 	"context"
 	"fmt"
-	"log"
+	"log/slog"
+	"os"
 
 	"github.com/supertable-go/supertable"
 	"github.com/supertable-go/supertable/examples/defaults"
@@ -14,7 +15,8 @@ import (
 
 func main() {
 	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
+		slog.Error(err.Error())
+		os.Exit(1)
 	}
 }
 

@@ -1,10 +1,12 @@
-// Command write_single_data writes the first demo table by day alone.
+// Writes demo table 1 by the key day: it replaces every row of its five days,
+// whosever they are.
 package main
 
 import (
 	"context"
 	"fmt"
-	"log"
+	"log/slog"
+	"os"
 
 	"github.com/supertable-go/supertable"
 	"github.com/supertable-go/supertable/examples/defaults"
@@ -13,7 +15,8 @@ import (
 
 func main() {
 	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
+		slog.Error(err.Error())
+		os.Exit(1)
 	}
 }
 
