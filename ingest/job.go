@@ -296,6 +296,9 @@ func (j *job) stageInput(ctx context.Context) error {
 	if err != nil {
 		return j.readError(ctx, err)
 	}
+	if j.rel.Rows >= 0 && j.raw.rows != j.rel.Rows {
+		return errs.New(errs.Internal, "the engine read %d of %d rows of the input", j.raw.rows, j.rel.Rows)
+	}
 	j.out = j.raw
 	return nil
 }

@@ -10,16 +10,16 @@ import (
 // report collects what a query read and how long its parts took, under the
 // documented names (scenario R29).
 type report struct {
-	now                func() time.Time
-	begin, last        time.Time
-	timings            []map[string]float64
-	counts             scan.Counts
-	tables, rows       int64
-	head               int64
-	snapshots          map[string]int64
-	engine             string
-	finished           bool
-	reflections, total int64
+	now         func() time.Time
+	begin, last time.Time
+	timings     []map[string]float64
+	counts      scan.Counts
+	rows        int64
+	head        int64
+	snapshots   map[string]int64
+	engine      string
+	finished    bool
+	reflections int64
 }
 
 func (r *report) start(now func() time.Time) {
@@ -50,6 +50,7 @@ func (r *report) add(c scan.Counts) {
 	r.counts.BytesTotal += c.BytesTotal
 	r.counts.BytesRead += c.BytesRead
 	r.counts.Rows += c.Rows
+	r.counts.RowsRead += c.RowsRead
 	r.reflections++
 }
 
@@ -79,7 +80,7 @@ func (r *Rows) Report() Report {
 		Rows: p.rows, At: p.head, Engine: p.engine,
 		PlanStats: []map[string]any{
 			{"TABLE_FILES": p.counts.FilesTotal}, {"TABLE_SIZE": p.counts.BytesTotal}, {"TABLE_ROWS": p.counts.Rows},
-			{"REFLECTIONS": p.reflections}, {"REFLECTION_SIZE": p.counts.BytesRead}, {"REFLECTION_ROWS": p.rows},
+			{"REFLECTIONS": p.reflections}, {"REFLECTION_SIZE": p.counts.BytesRead}, {"REFLECTION_ROWS": p.counts.RowsRead},
 			{"FILES_BEFORE_PRUNE": p.counts.FilesTotal}, {"FILES_KEPT": p.counts.FilesRead}, {"FILES_PRUNED": p.counts.FilesTotal - p.counts.FilesRead}, {"ENGINE": p.engine},
 		},
 	}

@@ -31,7 +31,8 @@ type Scan struct {
 // Counts is what planning found: before pruning and after.
 type Counts struct {
 	FilesTotal, FilesRead, BytesTotal, BytesRead int64
-	Rows                                         int64 // live rows of the table, as far as was looked at
+	Rows                                         int64 // live rows of the table
+	RowsRead                                     int64 // live rows of the files that are left
 }
 
 // Files lists the files of a table with statistics of some leaves.
@@ -88,17 +89,28 @@ func Plan(ctx context.Context, v *catalog.View, t catalog.Table, at int64, cols 
 		f := &list[i]
 		r.Counts.FilesTotal++
 		r.Counts.BytesTotal += f.Size
-		r.Counts.Rows += f.Records
+		live := liveRows(f)
+		r.Counts.Rows += live
 		if !keep(f) {
 			continue
 		}
 		r.Counts.FilesRead++
 		r.Counts.BytesRead += f.Size
+		r.Counts.RowsRead += live
 		if err := r.place(ctx, v, f, schemas, byKey); err != nil {
 			return nil, err
 		}
 	}
 	return r, r.loadInlined(ctx, v)
+}
+
+// liveRows is how many rows of a file are live, by the catalog's counts.
+func liveRows(f *catalog.File) int64 {
+	n := f.Records - f.Inlined
+	if f.Delete != nil {
+		n -= f.Delete.Count
+	}
+	return max(0, n)
 }
 
 func (r *Scan) place(ctx context.Context, v *catalog.View, f *catalog.File, schemas *schemas, byKey map[branchKey]*branch) error {
@@ -135,7 +147,6 @@ func (r *Scan) place(ctx context.Context, v *catalog.View, f *catalog.File, sche
 	if err != nil {
 		return err
 	}
-	r.Counts.Rows -= dead.Count()
 	b.dead = append(b.dead, dead)
 	return nil
 }
@@ -242,6 +253,7 @@ func (r *Scan) loadInlined(ctx context.Context, v *catalog.View) error {
 		if len(rows) > 0 {
 			r.inlined = append(r.inlined, inlinedRows{cols, rows})
 			r.Counts.Rows += int64(len(rows))
+			r.Counts.RowsRead += int64(len(rows))
 		}
 	}
 	return nil
