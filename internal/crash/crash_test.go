@@ -41,12 +41,19 @@ func seed(t *testing.T) uint64 {
 type writer struct {
 	cmd   *exec.Cmd
 	lines chan string
+	said  []string // lines that were read already
 }
 
 func start(t *testing.T, home, table string, seed uint64, from, to int) *writer {
 	t.Helper()
+	return run(t, home, "ST_CRASH_TABLE="+table, fmt.Sprintf("ST_CRASH_SEED=%d", seed), fmt.Sprintf("ST_CRASH_FROM=%d", from), fmt.Sprintf("ST_CRASH_TO=%d", to))
+}
+
+// run starts this program as a writer.
+func run(t *testing.T, home string, env ...string) *writer {
+	t.Helper()
 	cmd := exec.CommandContext(context.Background(), os.Args[0])
-	cmd.Env = append(os.Environ(), "ST_CRASH_HOME="+home, "ST_CRASH_TABLE="+table, fmt.Sprintf("ST_CRASH_SEED=%d", seed), fmt.Sprintf("ST_CRASH_FROM=%d", from), fmt.Sprintf("ST_CRASH_TO=%d", to))
+	cmd.Env = append(os.Environ(), append(env, "ST_CRASH_HOME="+home, "ST_CRASH_INPUT="+filepath.Dir(home))...)
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +62,7 @@ func start(t *testing.T, home, table string, seed uint64, from, to int) *writer 
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	w := &writer{cmd, make(chan string, 1000)}
+	w := &writer{cmd: cmd, lines: make(chan string, 1000)}
 	go func() {
 		defer close(w.lines)
 		for sc := bufio.NewScanner(pipe); sc.Scan(); {
@@ -65,12 +72,44 @@ func start(t *testing.T, home, table string, seed uint64, from, to int) *writer 
 	return w
 }
 
+// killAfter kills the writer at a random moment: after some operations and a
+// little more, the short times more often. It returns what the writer had said.
+func (w *writer) killAfter(t *testing.T, r *rand.Rand, from int) (next int, doubt bool) {
+	t.Helper()
+	for n := r.IntN(9); n > 0 && len(w.said) < n; {
+		l, ok := <-w.lines
+		if !ok {
+			break
+		}
+		w.said = append(w.said, l)
+	}
+	f := r.Float64()
+	time.Sleep(time.Duration(f * f * f * float64(150*time.Millisecond)))
+	if err := w.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	return w.end(t, from)
+}
+
+// killSoon kills a process that says nothing.
+func (w *writer) killSoon(t *testing.T, r *rand.Rand) {
+	t.Helper()
+	time.Sleep(30*time.Millisecond + time.Duration(r.Float64()*float64(120*time.Millisecond)))
+	if err := w.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	w.end(t, 0)
+}
+
 // end reads what the writer said to its end: which operation it finished
 // last, and whether it had begun another one.
 func (w *writer) end(t *testing.T, from int) (next int, doubt bool) {
 	t.Helper()
 	next = from
 	for l := range w.lines {
+		w.said = append(w.said, l)
+	}
+	for _, l := range w.said {
 		word, rest, _ := strings.Cut(l, " ")
 		switch word {
 		case "start":
@@ -132,16 +171,12 @@ func state(t *testing.T, home, table string, now func() time.Time) string {
 
 // TestKill kills one writer again and again over one history.
 func TestKill(t *testing.T) {
-	home, sd := t.TempDir(), seed(t)
+	home, sd := filepath.Join(t.TempDir(), "home"), seed(t)
 	r := rand.New(rand.NewPCG(sd, 77))
 	m, next := model{gone: true}, 0
 	for kill := range kills(t) {
 		w := start(t, home, "t", sd, next, next+1000)
-		time.Sleep(time.Duration(r.Int64N(int64(400 * time.Millisecond))))
-		if err := w.cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		done, doubt := w.end(t, next)
+		done, doubt := w.killAfter(t, r, next)
 		for ; next < done; next++ {
 			m = m.after(step(sd, next))
 		}
@@ -172,27 +207,30 @@ func short(s string) string {
 func swept(t *testing.T, home string) {
 	t.Helper()
 	state(t, home, "t", func() time.Time { return time.Now().Add(time.Hour) })
-	left, err := filepath.Glob(filepath.Join(home, "default", "main", "tmp", "lease-*"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("left after the leases ran out: %v %v", left, err)
+	tmp, err := os.ReadDir(filepath.Join(home, "default", "main", "tmp"))
+	if os.IsNotExist(err) {
+		return // killed before there was anything
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range tmp {
+		if strings.HasPrefix(e.Name(), "lease-") || strings.HasPrefix(e.Name(), "stdin") {
+			t.Errorf("left after the leases ran out: %s", e.Name())
+		}
 	}
 }
 
 // TestKillBesideAnotherWriter kills one writer while another one works on the
 // same SuperTable, which must lose nothing by it.
 func TestKillBesideAnotherWriter(t *testing.T) {
-	home, sd := t.TempDir(), seed(t)
+	home, sd := filepath.Join(t.TempDir(), "home"), seed(t)
 	r := rand.New(rand.NewPCG(sd, 78))
 	const steps = 25
 	steady := start(t, home, "u", sd+1, 0, steps)
 	next := 0
 	for range 4 {
-		w := start(t, home, "t", sd, next, next+1000)
-		time.Sleep(time.Duration(r.Int64N(int64(500 * time.Millisecond))))
-		if err := w.cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		next, _ = w.end(t, next)
+		next, _ = start(t, home, "t", sd, next, next+1000).killAfter(t, r, next)
 		next++ // the one in doubt is skipped: only u is compared
 	}
 	if done, doubt := steady.end(t, 0); done != steps || doubt {
@@ -206,4 +244,64 @@ func TestKillBesideAnotherWriter(t *testing.T) {
 		t.Errorf("got %s\nwant %s", short(got), short(m.String()))
 	}
 	swept(t, home)
+}
+
+// TestKillSweeper kills processes that remove what dead writers left.
+func TestKillSweeper(t *testing.T) {
+	home, sd := filepath.Join(t.TempDir(), "home"), seed(t)
+	r := rand.New(rand.NewPCG(sd, 79))
+	next, m := 0, model{gone: true}
+	for range max(3, kills(t)/5) {
+		done, doubt := start(t, home, "t", sd, next, next+1000).killAfter(t, r, next)
+		for ; next < done; next++ {
+			m = m.after(step(sd, next))
+		}
+		run(t, home, "ST_CRASH_MODE=sweep").killSoon(t, r)
+		got := state(t, home, "t", nil)
+		if doubt && got != m.String() {
+			m = m.after(step(sd, next))
+			next++
+		}
+		if got != m.String() {
+			t.Fatalf("after step %d: got %s\nwant %s", next, short(got), short(m.String()))
+		}
+	}
+	swept(t, home)
+}
+
+// TestKillCreateAndDrop kills a process that makes a SuperTable and drops it:
+// what is left opens or is not there, and a new one can be made in its place.
+func TestKillCreateAndDrop(t *testing.T) {
+	home, sd := filepath.Join(t.TempDir(), "home"), seed(t)
+	r := rand.New(rand.NewPCG(sd, 80))
+	for range max(5, kills(t)/2) {
+		run(t, home, "ST_CRASH_MODE=drop").killSoon(t, r)
+		state(t, home, "t", nil)
+		lake, err := supertable.Open(t.Context(), home, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, _, err := lake.Create(t.Context(), "default", "main", nil)
+		if err != nil {
+			t.Fatalf("create again: %v", err)
+		}
+		s, err := st.Session(t.Context(), supertable.Superuser)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := send(t.Context(), s, "mine", []row{{1, 1}}, nil); err != nil {
+			t.Fatalf("write again: %v", err)
+		}
+		if err := testdb.CheckSuper(t.Context(), st); err != nil {
+			t.Error(err)
+		}
+		if r.IntN(2) == 0 {
+			if err := s.DropSuperTable(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := lake.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -35,7 +37,7 @@ type row struct{ k, v int64 }
 // operation is step i of a history: a pure function of seed and i, so that
 // the writer and the parent know it both.
 type operation struct {
-	kind   string // append, upsert, delete, delete-all, add, csv, drop, cast
+	kind   string // append, upsert, delete, delete-all, add, rename, csv, files, drop, cast, inline
 	rows   []row
 	column string
 }
@@ -52,11 +54,11 @@ func step(seed uint64, i int) operation {
 	if i == 0 {
 		return operation{kind: "append", rows: rows(5000, 4000)}
 	}
-	switch r.IntN(20) {
+	switch r.IntN(24) {
 	case 0, 1, 2:
 		return operation{kind: "append", rows: rows(1+r.IntN(20), 4000)}
 	case 3:
-		return operation{kind: "append", rows: rows(20_000, 4000)}
+		return operation{kind: "append", rows: rows([]int{20_000, 50_000}[r.IntN(2)], 4000)}
 	case 4, 5, 6, 7, 8:
 		return operation{kind: "upsert", rows: rows(1+r.IntN(50), 4000)}
 	case 9, 10:
@@ -71,6 +73,12 @@ func step(seed uint64, i int) operation {
 		return operation{kind: "csv", rows: rows(1+r.IntN(500), 4000)}
 	case 18:
 		return operation{kind: "drop"}
+	case 19, 20:
+		return operation{kind: "inline", column: []string{"0", "0", "30", ""}[r.IntN(4)]}
+	case 21:
+		return operation{kind: "files", rows: rows(1+r.IntN(3000), 4000)}
+	case 22:
+		return operation{kind: "rename", column: fmt.Sprintf("renamed_%d", i)}
 	}
 	return operation{kind: "cast"}
 }
@@ -89,7 +97,7 @@ func (m model) after(o operation) model {
 		hit[r.k] = true
 	}
 	switch o.kind {
-	case "append", "csv":
+	case "append", "csv", "files":
 		out.gone, out.rows = false, append(out.rows, o.rows...)
 	case "upsert":
 		out.rows = append(slices.DeleteFunc(out.rows, func(r row) bool { return hit[r.k] }), o.rows...)
@@ -132,6 +140,12 @@ func (m model) String() string {
 // before and after each one.
 func write() error {
 	ctx := context.Background()
+	switch os.Getenv("ST_CRASH_MODE") {
+	case "sweep":
+		return sweep(ctx)
+	case "drop":
+		return createAndDrop(ctx)
+	}
 	seed, _ := strconv.ParseUint(os.Getenv("ST_CRASH_SEED"), 10, 64)
 	from, _ := strconv.Atoi(os.Getenv("ST_CRASH_FROM"))
 	to, _ := strconv.Atoi(os.Getenv("ST_CRASH_TO"))
@@ -163,6 +177,48 @@ func write() error {
 	return lake.Close()
 }
 
+// sweep opens the SuperTable when every lease has run out, again and again.
+func sweep(ctx context.Context) error {
+	for {
+		later := func() time.Time { return time.Now().Add(time.Hour) }
+		lake, err := supertable.Open(ctx, os.Getenv("ST_CRASH_HOME"), &supertable.Options{MemoryBytes: 256 << 20, Now: later})
+		if err != nil {
+			return err
+		}
+		if _, err := lake.SuperTable(ctx, "default", "main"); err != nil {
+			return err
+		}
+		if err := lake.Close(); err != nil {
+			return err
+		}
+	}
+}
+
+// createAndDrop makes a SuperTable with one table and drops it whole, again
+// and again.
+func createAndDrop(ctx context.Context) error {
+	lake, err := supertable.Open(ctx, os.Getenv("ST_CRASH_HOME"), &supertable.Options{MemoryBytes: 256 << 20})
+	if err != nil {
+		return err
+	}
+	for i := 0; ; i++ {
+		st, _, err := lake.Create(ctx, "default", "main", nil)
+		if err != nil {
+			return err
+		}
+		s, err := st.Session(ctx, supertable.Superuser)
+		if err != nil {
+			return err
+		}
+		if err := send(ctx, s, "t", []row{{int64(i), 1}}, nil); err != nil {
+			return err
+		}
+		if err := s.DropSuperTable(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 func do(ctx context.Context, s *supertable.Session, table string, o operation) error {
 	var err error
 	switch o.kind {
@@ -175,12 +231,17 @@ func do(ctx context.Context, s *supertable.Session, table string, o operation) e
 	case "delete-all":
 		_, err = s.WriteFiles(ctx, table, nil, &supertable.WriteOptions{DeleteAll: true})
 	case "csv":
-		var b strings.Builder
-		b.WriteString("k,v\n")
-		for _, r := range o.rows {
-			fmt.Fprintf(&b, "%d,%d\n", r.k, r.v)
+		_, err = s.WriteFrom(ctx, table, strings.NewReader(csv(o.rows)), &supertable.WriteOptions{Format: "csv"})
+	case "files":
+		path := filepath.Join(os.Getenv("ST_CRASH_INPUT"), table+".csv")
+		if err := os.WriteFile(path, []byte(csv(o.rows)), 0o666); err != nil {
+			return err
 		}
-		_, err = s.WriteFrom(ctx, table, strings.NewReader(b.String()), &supertable.WriteOptions{Format: "csv"})
+		_, err = s.WriteFiles(ctx, table, []string{path}, nil)
+	case "inline": // how many dead rows go into the catalog, and not to delete files
+		err = s.SetOption(ctx, "", "inline_delete_limit", o.column)
+	case "rename":
+		err = renameExtra(ctx, s, table, o.column)
 	case "add":
 		_, err = s.Alter(ctx, table, supertable.Alteration{Add: &supertable.AddColumn{Name: o.column, Type: "VARCHAR"}})
 	case "cast": // there and back: every row is written again
@@ -195,6 +256,25 @@ func do(ctx context.Context, s *supertable.Session, table string, o operation) e
 		return nil
 	}
 	return err
+}
+
+// renameExtra renames the table's last column, when it is an added one.
+func renameExtra(ctx context.Context, s *supertable.Session, table, to string) error {
+	cols, err := s.Schema(ctx, table)
+	if err != nil || len(cols) < 3 {
+		return err
+	}
+	_, err = s.Alter(ctx, table, supertable.Alteration{RenameColumn: &supertable.RenameColumn{From: cols[len(cols)-1].Name, To: to}})
+	return err
+}
+
+func csv(rows []row) string {
+	var b strings.Builder
+	b.WriteString("k,v\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "%d,%d\n", r.k, r.v)
+	}
+	return b.String()
 }
 
 func send(ctx context.Context, s *supertable.Session, table string, rows []row, o *supertable.WriteOptions) error {
