@@ -30,6 +30,9 @@ type File struct {
 	// InlinedLast the newest snapshot among them: together with Delete they
 	// identify the set of dead rows.
 	Inlined, InlinedLast int64
+	// Outside tells that the file lies elsewhere than in the data folder:
+	// another client added it from there.
+	Outside bool
 	// Stats has the statistics that were asked for, by leaf id.
 	Stats map[int64]datafile.Stats
 }
@@ -96,6 +99,7 @@ func (v *View) scanFile(rows *sql.Rows, table Table) (File, error) {
 		return f, errs.New(errs.Unsupported, "table %q has files of format %q, which is not supported", table.Name, format.String)
 	}
 	f.Path = join(table.path, path, rel)
+	f.Outside = v.c != nil && !strings.HasPrefix(f.Path, v.c.dataPath)
 	f.PartialMax, f.MappingID = optional(partial), optional(mapping)
 	if did.Valid {
 		if !strings.EqualFold(dformat.String, "parquet") {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"github.com/supertable-go/supertable/catalog"
@@ -114,6 +115,9 @@ func liveRows(f *catalog.File) int64 {
 }
 
 func (r *Scan) place(ctx context.Context, v *catalog.View, f *catalog.File, schemas *schemas, byKey map[branchKey]*branch) error {
+	if f.Outside {
+		return errs.New(errs.Unsupported, "table %q has the file %s outside the data folder, where no query may read", r.table.Name, filepath.Base(f.Path))
+	}
 	key := branchKey{dirty: f.Dirty(), partial: f.PartialMax != nil && *f.PartialMax > r.at}
 	for _, c := range r.columns {
 		if r.widened(c, f) { // the later the file, the smaller the set: its size tells which it is
@@ -390,7 +394,7 @@ func (r *Scan) mappedSQL(b *branch, live Live) (string, error) {
 		f := &b.files[i]
 		sel := make([]string, len(r.columns))
 		for k, c := range r.columns {
-			sel[k] = mappedColumn(c, top, f) + " AS " + datafile.Quote(c.Name)
+			sel[k] = mappedColumn(c, top, b, f) + " AS " + datafile.Quote(c.Name)
 		}
 		where := ""
 		if b.key.dirty {
@@ -405,7 +409,7 @@ func (r *Scan) mappedSQL(b *branch, live Live) (string, error) {
 	return strings.Join(parts, "\nUNION ALL\n"), nil
 }
 
-func mappedColumn(c datafile.Column, top map[int64]catalog.MappedColumn, f *catalog.File) string {
+func mappedColumn(c datafile.Column, top map[int64]catalog.MappedColumn, b *branch, f *catalog.File) string {
 	m, ok := top[c.ID]
 	switch {
 	case ok && m.Partition:
@@ -419,7 +423,7 @@ func mappedColumn(c datafile.Column, top map[int64]catalog.MappedColumn, f *cata
 			}
 		}
 	case ok:
-		return "CAST(" + datafile.Quote(m.Source) + " AS " + c.Type.SQL() + ")"
+		return mappedValue(c, m, b)
 	case c.InitialDefault != nil:
 		return "CAST(" + datafile.QuoteText(*c.InitialDefault) + " AS " + c.Type.SQL() + ")"
 	}
