@@ -276,10 +276,10 @@ func adoptable(ctx context.Context, q querier, folder storage.Folder) (bool, err
 	if foreignDataPath(folder, meta["data_path"]) != folder.Data() {
 		return false, errs.New(errs.Unsupported, "cannot adopt this lake: its data path is not the folder data/ beside its catalog")
 	}
-	return true, adoptableNames(ctx, q)
+	return true, adoptableNames(ctx, q, filepath.Base(folder.Root()))
 }
 
-func adoptableNames(ctx context.Context, q querier) error {
+func adoptableNames(ctx context.Context, q querier, super string) error {
 	var schema string
 	err := q.QueryRowContext(ctx, `SELECT schema_name FROM ducklake_schema WHERE schema_name <> 'main' LIMIT 1`).Scan(&schema)
 	if err == nil {
@@ -298,7 +298,7 @@ func adoptableNames(ctx context.Context, q querier) error {
 		return err
 	}
 	for _, t := range tables {
-		if err := CheckTableName(t.Name, ""); err != nil {
+		if err := CheckTableName(t.Name, super); err != nil {
 			return errs.New(errs.Unsupported, "cannot adopt this lake: the table name %q is not allowed", t.Name)
 		}
 		if _, err := v.Columns(ctx, t.ID, head.ID); err != nil {
