@@ -104,8 +104,8 @@ func Open(ctx context.Context, folder storage.Folder, o Options) (*Catalog, erro
 func (c *Catalog) Close() error {
 	var err error
 	c.closing.Do(func() {
-		c.closed.Store(true)
 		c.endLeases()
+		c.closed.Store(true)
 		err = errors.Join(c.db.Close(), c.writer.Close())
 	})
 	return err
