@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -411,8 +412,7 @@ func (h *history) finish() {
 		h.fatalf("history: %v", err)
 	}
 	var got []string
-	for i := len(all) - 1; i >= 0; i-- {
-		e := all[i]
+	for _, e := range slices.Backward(all) {
 		got = append(got, fmt.Sprintf("%d v%d %s %s +%d -%d", e.Snapshot, e.Version, e.Table, e.Operation, e.Inserted, e.Deleted))
 	}
 	if a, b := strings.Join(got, "\n"), strings.Join(h.m.history, "\n"); a != b {

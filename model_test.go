@@ -2,6 +2,7 @@ package supertable_test
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -410,9 +411,7 @@ func (t *modelTable) clone() *modelTable {
 	out.rows = make([]map[int]any, len(t.rows))
 	for i, r := range t.rows {
 		out.rows[i] = map[int]any{}
-		for k, v := range r {
-			out.rows[i][k] = v
-		}
+		maps.Copy(out.rows[i], r)
 	}
 	return &out
 }

@@ -99,9 +99,16 @@ func TestWidenedColumns(t *testing.T) {
 		t.Errorf("1.2501 replaced %d rows of 1.25", res.Deleted)
 	}
 	for _, tt := range []struct{ table, where, want string }{
-		{"i", "x = 2.5", "0"}, {"i", "x < 2.5", "2"}, {"i", "x >= 2.5", "2"}, {"i", "x <> 2.5", "4"},
-		{"f", "x > 0.1", "1"}, {"d", "x = '2020-01-01 12:00'", "1"}, {"d", "x < '2020-01-01 00:00:01'", "1"},
-		{"m", "x > 1.2499", "3"}, {"m", "x = 1.2501", "1"}, {"m", "x < 1.2501", "1"},
+		{"i", "x = 2.5", "0"},
+		{"i", "x < 2.5", "2"},
+		{"i", "x >= 2.5", "2"},
+		{"i", "x <> 2.5", "4"},
+		{"f", "x > 0.1", "1"},
+		{"d", "x = '2020-01-01 12:00'", "1"},
+		{"d", "x < '2020-01-01 00:00:01'", "1"},
+		{"m", "x > 1.2499", "3"},
+		{"m", "x = 1.2501", "1"},
+		{"m", "x < 1.2501", "1"},
 	} {
 		if got := testdb.Query(t, s, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s", tt.table, tt.where), nil); got != tt.want {
 			t.Errorf("%s WHERE %s: %s rows, want %s", tt.table, tt.where, got, tt.want)

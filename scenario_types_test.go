@@ -69,7 +69,7 @@ func TestEveryTypeRoundTrips(t *testing.T) {
 	}
 	schema := arrow.NewSchema(fields, nil)
 	rows := "[{" + strings.Join(values, ",") + "},{" + strings.Join(nulls, ",") + "}]"
-	rec, _, err := array.RecordFromJSON(mem, schema, strings.NewReader(rows), array.WithUseNumber())
+	rec, _, err := array.RecordFromJSON(mem, schema, strings.NewReader(rows))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestEveryTypeRoundTrips(t *testing.T) {
 func replaceByKey(t *testing.T, s *supertable.Session, key string, fields []arrow.Field, schema *arrow.Schema, rows string) {
 	t.Helper()
 	for range 2 {
-		rec, _, err := array.RecordFromJSON(memory.DefaultAllocator, schema, strings.NewReader(rows), array.WithUseNumber())
+		rec, _, err := array.RecordFromJSON(memory.DefaultAllocator, schema, strings.NewReader(rows))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -295,7 +295,8 @@ func answer(ctx context.Context, s *supertable.Session, sql string, o *supertabl
 func cell(col interface {
 	IsNull(int) bool
 	ValueStr(int) string
-}, i int) string {
+}, i int,
+) string {
 	switch x := col.(type) {
 	case *array.Float64:
 		if x.IsValid(i) {

@@ -210,7 +210,7 @@ func (l *Lake) keep(ctx context.Context, folder storage.Folder, org, name string
 		_ = old.close()
 	}
 	if err := c.Sweep(ctx); err != nil { // what dead writers left can wait for the next opener
-		l.opts.Logger.Warn("unfinished files not swept", "error", err.Error())
+		l.opts.Logger.Warn("unfinished files not swept", slog.String("error", err.Error()))
 	}
 	return st
 }

@@ -32,12 +32,12 @@ type bench struct {
 
 // row is one line of the result.
 type row struct {
-	name, unit  string
-	ours        float64
-	raw, lake   float64 // NaN-free: 0 is "not measured"
-	target      string
-	met         bool
-	wrong, note string
+	name, unit string
+	ours       float64
+	raw, lake  float64 // NaN-free: 0 is "not measured"
+	target     string
+	met        bool
+	wrong      string
 }
 
 func main() {
@@ -72,8 +72,13 @@ func run(rows int64, files, runs int, only, out string) error {
 		name string
 		run  func() error
 	}{
-		{"flights", b.flights}, {"append", b.appends}, {"select", b.selects}, {"upsert", b.upserts}, {"after", b.after},
-		{"commits", b.commits}, {"cold", b.cold},
+		{"flights", b.flights},
+		{"append", b.appends},
+		{"select", b.selects},
+		{"upsert", b.upserts},
+		{"after", b.after},
+		{"commits", b.commits},
+		{"cold", b.cold},
 	} {
 		if !b.only.MatchString(s.name) {
 			continue

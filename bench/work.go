@@ -234,16 +234,14 @@ func (b *bench) commits() error {
 			var wg sync.WaitGroup
 			fail := make(chan error, writers)
 			for range writers {
-				wg.Add(1)
-				go func() {
-					defer wg.Done()
+				wg.Go(func() {
 					for range n / writers {
 						if _, err := b.peers.session.WriteFiles(b.ctx, table, []string{one}, nil); err != nil {
 							fail <- err
 							return
 						}
 					}
-				}()
+				})
 			}
 			wg.Wait()
 			close(fail)

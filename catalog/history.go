@@ -303,23 +303,27 @@ type Probe struct {
 func (v *View) Violations(ctx context.Context, probes []Probe) (map[Probe][]string, error) {
 	out := map[Probe][]string{}
 	for _, p := range probes {
-		rows, err := v.q.QueryContext(ctx, p.SQL)
-		if err != nil {
-			return nil, errs.Wrap(errs.Internal, err, "check %s: %v", p.Kind, err)
-		}
-		for rows.Next() {
-			var s sql.NullString
-			if err := rows.Scan(&s); err != nil {
-				_ = rows.Close()
-				return nil, sqlError(ctx, err, "check the catalog")
-			}
-			out[p] = append(out[p], s.String)
-		}
-		err = rows.Err()
-		_ = rows.Close()
-		if err != nil {
-			return nil, sqlError(ctx, err, "check the catalog")
+		var err error
+		if out[p], err = v.probe(ctx, p); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
+}
+
+func (v *View) probe(ctx context.Context, p Probe) ([]string, error) {
+	rows, err := v.q.QueryContext(ctx, p.SQL)
+	if err != nil {
+		return nil, errs.Wrap(errs.Internal, err, "check %s: %v", p.Kind, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []string
+	for rows.Next() {
+		var s sql.NullString
+		if err := rows.Scan(&s); err != nil {
+			return nil, sqlError(ctx, err, "check the catalog")
+		}
+		out = append(out, s.String)
+	}
+	return out, sqlError(ctx, rows.Err(), "check the catalog")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -47,8 +48,10 @@ func (c *Catalog) Lease(ctx context.Context) (string, error) {
 	id := uuid.Must(uuid.NewV7()).String()
 	// The row comes first: a folder without one is nobody's, to a sweeper.
 	err := c.write(ctx, func(q querier) error {
-		return execAll(ctx, q, []statement{{`INSERT INTO supertable_lease (lease_id, holder, expires) VALUES (?, ?, ?)`,
-			[]any{id, holder(), FormatTime(c.opts.Now().Add(c.opts.LeaseTTL))}}})
+		return execAll(ctx, q, []statement{{
+			`INSERT INTO supertable_lease (lease_id, holder, expires) VALUES (?, ?, ?)`,
+			[]any{id, holder(), FormatTime(c.opts.Now().Add(c.opts.LeaseTTL))},
+		}})
 	})
 	if err != nil {
 		return "", err
@@ -95,7 +98,7 @@ func (c *Catalog) heartbeat(ctx context.Context, id string, done chan struct{}) 
 				return execAll(ctx, q, []statement{{`UPDATE supertable_lease SET expires = ? WHERE lease_id = ?`, []any{FormatTime(c.opts.Now().Add(c.opts.LeaseTTL)), id}}})
 			})
 			if err != nil && ctx.Err() == nil {
-				c.opts.Logger.Warn("lease not renewed", "error", err.Error())
+				c.opts.Logger.Warn("lease not renewed", slog.String("error", err.Error()))
 			}
 		}
 	}
@@ -112,7 +115,7 @@ func (c *Catalog) endLeases() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := c.endLease(ctx, id, ""); err != nil {
-		c.opts.Logger.Warn("lease not ended", "error", err.Error())
+		c.opts.Logger.Warn("lease not ended", slog.String("error", err.Error()))
 	}
 }
 

@@ -251,8 +251,12 @@ func create(ctx context.Context, q querier, folder storage.Folder, o Options) er
 		{`INSERT INTO ducklake_schema (schema_id, schema_uuid, begin_snapshot, schema_name, path, path_is_relative) VALUES (0, ?, 0, 'main', 'main/', 1)`, []any{uuid.NewString()}},
 	}
 	for _, kv := range [][2]string{
-		{"version", FormatVersion}, {"created_by", o.CreatedBy}, {"data_path", folder.Data()}, {"encrypted", "false"},
-		{"data_inlining_row_limit", "0"}, {"parquet_compression", "zstd"},
+		{"version", FormatVersion},
+		{"created_by", o.CreatedBy},
+		{"data_path", folder.Data()},
+		{"encrypted", "false"},
+		{"data_inlining_row_limit", "0"},
+		{"parquet_compression", "zstd"},
 	} {
 		stmts = append(stmts, statement{`INSERT INTO ducklake_metadata ("key", "value") VALUES (?, ?)`, []any{kv[0], kv[1]}})
 	}
@@ -320,15 +324,13 @@ func sqlError(ctx context.Context, err error, doing string) error {
 	if err == nil {
 		return nil
 	}
-	var typed *errs.Error
-	if errors.As(err, &typed) {
+	if _, ok := errors.AsType[*errs.Error](err); ok {
 		return err
 	}
 	if cerr := errs.FromContext(ctx, doing); cerr != nil {
 		return cerr
 	}
-	var se sqlite3.Error
-	if errors.As(err, &se) {
+	if se, ok := errors.AsType[sqlite3.Error](err); ok {
 		switch se.Code {
 		case sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrFormat:
 			return errs.Wrap(errs.Corrupt, err, "%s: catalog.db is damaged: %s", doing, se.Code.Error())

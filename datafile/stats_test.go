@@ -71,7 +71,7 @@ func TestWhatIsNoBound(t *testing.T) {
 		"INTERVAL":                 "1 day",
 		"BIGINT[]":                 "[1]",
 	} {
-		for _, s := range strings.Split(texts, "|") {
+		for s := range strings.SplitSeq(texts, "|") {
 			if b, ok := datafile.ParseBound(parse(t, typ), s); ok {
 				t.Errorf("%s %q is the bound %+v", typ, s, b)
 			}

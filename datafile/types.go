@@ -1,6 +1,7 @@
 package datafile
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -167,7 +168,7 @@ func (p *typeParser) accept(c byte) bool {
 	return false
 }
 
-var errType = fmt.Errorf("bad type")
+var errType = errors.New("bad type")
 
 func (p *typeParser) parse(depth int) (Type, error) {
 	if depth > maxTypeDepth {

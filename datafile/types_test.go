@@ -21,9 +21,30 @@ func parse(t testing.TB, s string) datafile.Type {
 
 // scalars are the types of the matrix with their short names.
 var scalars = [][2]string{
-	{"bool", "BOOLEAN"}, {"i8", "TINYINT"}, {"i16", "SMALLINT"}, {"i32", "INTEGER"}, {"i64", "BIGINT"}, {"u8", "UTINYINT"}, {"u16", "USMALLINT"}, {"u32", "UINTEGER"}, {"u64", "UBIGINT"},
-	{"f32", "FLOAT"}, {"f64", "DOUBLE"}, {"dec", "DECIMAL(18,4)"}, {"date", "DATE"}, {"s", "TIMESTAMP_S"}, {"ms", "TIMESTAMP_MS"}, {"us", "TIMESTAMP"}, {"ns", "TIMESTAMP_NS"}, {"tz", "TIMESTAMP WITH TIME ZONE"},
-	{"time", "TIME"}, {"text", "VARCHAR"}, {"blob", "BLOB"}, {"uuid", "UUID"}, {"json", "JSON"}, {"null", `"NULL"`},
+	{"bool", "BOOLEAN"},
+	{"i8", "TINYINT"},
+	{"i16", "SMALLINT"},
+	{"i32", "INTEGER"},
+	{"i64", "BIGINT"},
+	{"u8", "UTINYINT"},
+	{"u16", "USMALLINT"},
+	{"u32", "UINTEGER"},
+	{"u64", "UBIGINT"},
+	{"f32", "FLOAT"},
+	{"f64", "DOUBLE"},
+	{"dec", "DECIMAL(18,4)"},
+	{"date", "DATE"},
+	{"s", "TIMESTAMP_S"},
+	{"ms", "TIMESTAMP_MS"},
+	{"us", "TIMESTAMP"},
+	{"ns", "TIMESTAMP_NS"},
+	{"tz", "TIMESTAMP WITH TIME ZONE"},
+	{"time", "TIME"},
+	{"text", "VARCHAR"},
+	{"blob", "BLOB"},
+	{"uuid", "UUID"},
+	{"json", "JSON"},
+	{"null", `"NULL"`},
 }
 
 // TestUnify runs testdata/unify.txt: the matrix of decision 22, and pairs of

@@ -60,7 +60,6 @@ type casting struct {
 	table   catalog.Table
 	version int64 // of the table that was rewritten
 	columns []datafile.Column
-	rows    int64
 	old     []int64 // the files that were read
 }
 
@@ -176,8 +175,10 @@ func (c *casting) castError(ctx context.Context, err error, col datafile.Column)
 	if cerr := errs.FromContext(ctx, "alter"); cerr != nil {
 		return cerr
 	}
-	var ee *engine.Error
-	if errors.As(err, &ee) {
+	if terr := c.tmpError(err); terr != nil {
+		return terr
+	}
+	if ee, ok := errors.AsType[*engine.Error](err); ok {
 		if _, value, ok := strings.Cut(ee.Message, datafile.ConvertMark+"cast:"); ok {
 			value, _, _ = strings.Cut(value, "\n")
 			return errs.New(errs.TypeConflict, "column %q: the value %s of type %s does not convert to %s exactly", col.Name, cut(value), col.Type.SQL(), c.to.SQL())

@@ -99,15 +99,13 @@ func (d *deleteFiles) write(ctx context.Context, st *state, snapshot int64) erro
 	work, fail := make(chan *dying), make(chan error, len(todo))
 	var wg sync.WaitGroup
 	for range min(len(todo), 4*runtime.GOMAXPROCS(0)) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for x := range work {
 				if err := d.writeOne(ctx, x, dir, home, snapshot); err != nil {
 					fail <- err
 				}
 			}
-		}()
+		})
 	}
 	for _, x := range todo {
 		work <- x

@@ -308,8 +308,7 @@ func (j *job) readError(ctx context.Context, err error) error {
 	if cerr := errs.FromContext(ctx, "write "+strconv.Quote(j.name)); cerr != nil {
 		return cerr
 	}
-	var ee *engine.Error
-	if errors.As(err, &ee) {
+	if ee, ok := errors.AsType[*engine.Error](err); ok {
 		if _, rest, ok := strings.Cut(ee.Message, datafile.ConvertMark); ok {
 			tag, value, _ := strings.Cut(rest, ":")
 			i, aerr := strconv.Atoi(tag)
@@ -346,7 +345,7 @@ func (j *job) decide(ctx context.Context, v *catalog.View) (*catalog.Change, err
 	if err := j.catchUp(ctx, v, st); err != nil {
 		return nil, err
 	}
-	return j.change(ctx, v, st)
+	return j.change(st), nil
 }
 
 // catchUp brings the prepared work from the base to the head inside the
@@ -461,7 +460,7 @@ func (j *job) restage(ctx context.Context, p *plan) error {
 }
 
 // change puts the prepared work into a change of the catalog.
-func (j *job) change(ctx context.Context, v *catalog.View, st *state) (*catalog.Change, error) {
+func (j *job) change(st *state) *catalog.Change {
 	ch := &catalog.Change{Table: st.table, Lease: j.lease}
 	if !j.o.DeleteOnly {
 		j.res.Inserted = j.out.rows
@@ -490,7 +489,7 @@ func (j *job) change(ctx context.Context, v *catalog.View, st *state) (*catalog.
 	if ch.Create == nil && ch.Columns == nil && len(ch.Add) == 0 && j.res.Deleted == 0 {
 		ch.OnlyWriteID = true // nothing changes: no snapshot (decision 24)
 	}
-	return ch, nil
+	return ch
 }
 
 func (j *job) operation(ch *catalog.Change) string {

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -96,9 +97,16 @@ func (m *matcher) scan(ctx context.Context, st *state, files []*catalog.File) er
 	for _, f := range files {
 		m.found[f.ID] = nil
 	}
+	if err := m.scanAll(ctx, st, files); err != nil {
+		return m.blame(ctx, st, files, err)
+	}
+	return nil
+}
+
+func (m *matcher) scanAll(ctx context.Context, st *state, files []*catalog.File) error {
 	rr, err := m.j.conn.Query(ctx, m.sql(st, files), nil)
 	if err != nil {
-		return matchError(ctx, err)
+		return err
 	}
 	defer rr.Release()
 	for rr.Next() {
@@ -115,15 +123,41 @@ func (m *matcher) scan(ctx context.Context, st *state, files []*catalog.File) er
 			m.found[f.ID].Set(row.Value(i))
 		}
 	}
-	return matchError(ctx, rr.Err())
+	return rr.Err()
 }
 
-func matchError(ctx context.Context, err error) error {
+// blame finds the file that a failed scan is about.
+func (m *matcher) blame(ctx context.Context, st *state, files []*catalog.File, err error) error {
+	if errs.KindOf(err) == errs.Corrupt { // it says itself what is wrong
+		return err
+	}
+	if err = m.j.matchError(ctx, err); errs.KindOf(err) != errs.Corrupt {
+		return err
+	}
+	for _, f := range files {
+		if err := catalog.CheckFile(f.Path, f.Size, f.Footer); err != nil {
+			return err
+		}
+		if _, ferr := engine.Collect(ctx, m.j.conn, m.sql(st, []*catalog.File{f}), nil); ferr != nil && ctx.Err() == nil {
+			return errs.Wrap(errs.Corrupt, ferr, "the file %s cannot be read or is not what was written", filepath.Base(f.Path))
+		}
+	}
+	return err
+}
+
+// matchError types an error of a statement over the table's files.
+func (j *job) matchError(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	if cerr := errs.FromContext(ctx, "match keys"); cerr != nil {
 		return cerr
+	}
+	if terr := j.tmpError(err); terr != nil {
+		return terr
+	}
+	if errs.KindOf(err) != errs.Internal {
+		return err
 	}
 	return errs.Wrap(errs.Corrupt, err, "a data file cannot be read while matching keys")
 }
@@ -204,7 +238,7 @@ func (m *matcher) loadFew(ctx context.Context) error {
 	}
 	rows, err := engine.Collect(ctx, m.j.conn, fmt.Sprintf("SELECT DISTINCT %s FROM (%s) LIMIT %d", strings.Join(sel, ", "), m.stage.relation(m.j.plan), fewKeys+1), nil)
 	if err != nil || len(rows) > fewKeys {
-		return matchError(ctx, err)
+		return m.j.matchError(ctx, err)
 	}
 	for _, r := range rows {
 		for _, v := range r {

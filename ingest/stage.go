@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -296,4 +297,16 @@ func (j *job) watch() func() {
 		}
 	}()
 	return func() { close(stop); <-done }
+}
+
+// tmpError types an error of the engine about its own unfinished files: a full
+// disk, a folder that others removed. It is nil for any other error. What the
+// engine says names paths, so only its last words are kept.
+func (j *job) tmpError(err error) error {
+	var ee *engine.Error
+	if !errors.As(err, &ee) || ee.Class != "io" || !strings.Contains(ee.Message, j.w.Catalog.Folder().Tmp()) {
+		return nil
+	}
+	cause := ee.Message[strings.LastIndex(ee.Message, `"`)+1:]
+	return errs.Wrap(errs.Unavailable, err, "write unfinished files under tmp%s; make room there and try again", cause)
 }

@@ -37,7 +37,7 @@ func (j *job) dropStale(ctx context.Context, v *catalog.View, st *state) error {
 	query := j.freshSQL(m, live)
 	fresh, err := j.writeFiles(ctx, j.plan, query)
 	if err != nil {
-		return matchError(ctx, err)
+		return j.matchError(ctx, err)
 	}
 	if fresh.rows < j.raw.rows {
 		j.out, j.stale = fresh, j.raw.rows-fresh.rows

@@ -208,16 +208,6 @@ func line(row []any) string {
 	return strings.Join(cells, "|")
 }
 
-// one gives the one value of a result, as text.
-func (d *duck) one(sql string) string {
-	d.t.Helper()
-	rows := d.rows(sql)
-	if len(rows) != 1 {
-		d.t.Fatalf("DuckDB: %s: %d rows", sql, len(rows))
-	}
-	return rows[0]
-}
-
 // texts gives the select list that casts every column to text.
 func texts(cols []column) string {
 	out := make([]string, len(cols))

@@ -210,7 +210,7 @@ func (w *walk) ours(table string) {
 			return
 		}
 		w.say("ours", "add "+c+" with a default to "+table)
-		w.alter(table, add(c, "VARCHAR", text("by default")))
+		w.alter(table, add(c, "VARCHAR", new("by default")))
 	case k == 17 && len(some) > 1:
 		w.say("ours", "rename "+some[0].name+" of "+table)
 		w.alter(table, renameColumn(some[0].name, w.fresh("r")))

@@ -6,8 +6,6 @@ import (
 	"github.com/supertable-go/supertable"
 )
 
-func text(s string) *string { return &s }
-
 func add(name, typ string, def *string) supertable.Alteration {
 	return supertable.Alteration{Add: &supertable.AddColumn{Name: name, Type: typ, Default: def}}
 }
@@ -54,10 +52,18 @@ var schemas = []struct {
 	{"added with default", func(l *lake) {
 		l.write("t", "SELECT i AS id FROM range(5) r(i)", nil)
 		for _, c := range [][3]string{
-			{"i", "INTEGER", "42"}, {"s", "VARCHAR", "it''s"}, {"d", "DECIMAL(10,2)", "-1.50"}, {"b", "BOOLEAN", "true"}, {"at", "TIMESTAMP", "2026-01-01 12:00:00"},
-			{"dt", "DATE", "2026-02-03"}, {"f", "DOUBLE", "2.5"}, {"tz", "TIMESTAMPTZ", "2026-01-01 00:00:00+00"}, {"u", "UUID", "00000000-0000-0000-0000-00000000000a"}, {"tm", "TIME", "12:34:56"},
+			{"i", "INTEGER", "42"},
+			{"s", "VARCHAR", "it''s"},
+			{"d", "DECIMAL(10,2)", "-1.50"},
+			{"b", "BOOLEAN", "true"},
+			{"at", "TIMESTAMP", "2026-01-01 12:00:00"},
+			{"dt", "DATE", "2026-02-03"},
+			{"f", "DOUBLE", "2.5"},
+			{"tz", "TIMESTAMPTZ", "2026-01-01 00:00:00+00"},
+			{"u", "UUID", "00000000-0000-0000-0000-00000000000a"},
+			{"tm", "TIME", "12:34:56"},
 		} {
-			l.alter("t", add(c[0], c[1], text("'"+c[2]+"'")))
+			l.alter("t", add(c[0], c[1], new("'"+c[2]+"'")))
 		}
 		l.alter("t", add("none", "BIGINT", nil))
 		l.write("t", "SELECT 10::BIGINT AS id, 7 AS i, 'x' AS s", nil)

@@ -23,7 +23,7 @@ func sample(l *lake) {
 	l.write("nothing", orders(0, 0), nil)
 	l.write("plain", "SELECT 1 AS id, 'a' AS s", nil)
 	l.write("plain", "SELECT 2 AS id, 'b' AS s", nil)
-	l.alter("plain", add("d", "INTEGER", text("5")))
+	l.alter("plain", add("d", "INTEGER", new("5")))
 	l.write("plain", "SELECT 3 AS id, 'c' AS s, 6 AS d", nil)
 	l.write("plain", "SELECT 4 AS id, 'd' AS s, 7 AS d", nil)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -259,7 +260,7 @@ func statements(sql string) []string { return strings.Split(sql, ";\n") }
 // TestTheirTypesReadByUs reads every type that DuckDB stores, in files, inlined
 // and flushed.
 func TestTheirTypesReadByUs(t *testing.T) {
-	list := append(values[:len(values):len(values)], []struct{ typ, list string }{
+	list := append(slices.Clip(values), []struct{ typ, list string }{
 		{"HUGEINT", "1, NULL, -5"},
 		{"UHUGEINT", "1, NULL"},
 		{"TIMETZ", "'12:34:56+02', NULL"},

@@ -9,6 +9,7 @@ package query
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -341,8 +342,8 @@ func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, use s
 }
 
 func (q *run) free() {
-	for i := len(q.frees) - 1; i >= 0; i-- {
-		q.frees[i]()
+	for _, v := range slices.Backward(q.frees) {
+		v()
 	}
 	q.frees = nil
 }

@@ -79,9 +79,16 @@ func (r *Rows) Report() Report {
 		Timings: p.timings, FilesTotal: p.counts.FilesTotal, FilesRead: p.counts.FilesRead, BytesTotal: p.counts.BytesTotal, BytesRead: p.counts.BytesRead,
 		Rows: p.rows, At: p.head, Engine: p.engine,
 		PlanStats: []map[string]any{
-			{"TABLE_FILES": p.counts.FilesTotal}, {"TABLE_SIZE": p.counts.BytesTotal}, {"TABLE_ROWS": p.counts.Rows},
-			{"REFLECTIONS": p.reflections}, {"REFLECTION_SIZE": p.counts.BytesRead}, {"REFLECTION_ROWS": p.counts.RowsRead},
-			{"FILES_BEFORE_PRUNE": p.counts.FilesTotal}, {"FILES_KEPT": p.counts.FilesRead}, {"FILES_PRUNED": p.counts.FilesTotal - p.counts.FilesRead}, {"ENGINE": p.engine},
+			{"TABLE_FILES": p.counts.FilesTotal},
+			{"TABLE_SIZE": p.counts.BytesTotal},
+			{"TABLE_ROWS": p.counts.Rows},
+			{"REFLECTIONS": p.reflections},
+			{"REFLECTION_SIZE": p.counts.BytesRead},
+			{"REFLECTION_ROWS": p.counts.RowsRead},
+			{"FILES_BEFORE_PRUNE": p.counts.FilesTotal},
+			{"FILES_KEPT": p.counts.FilesRead},
+			{"FILES_PRUNED": p.counts.FilesTotal - p.counts.FilesRead},
+			{"ENGINE": p.engine},
 		},
 	}
 	if len(p.snapshots) > 1 {

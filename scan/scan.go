@@ -413,7 +413,7 @@ func mappedColumn(c datafile.Column, top map[int64]catalog.MappedColumn, b *bran
 	m, ok := top[c.ID]
 	switch {
 	case ok && m.Partition:
-		for _, seg := range strings.Split(f.Path, "/") {
+		for seg := range strings.SplitSeq(f.Path, "/") {
 			name, value, found := strings.Cut(seg, "=")
 			if text, err := url.PathUnescape(value); err == nil {
 				value = text

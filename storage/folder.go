@@ -245,12 +245,10 @@ func ioError(err error, doing string) error {
 		return nil
 	}
 	cause := err
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		cause = pe.Err
 	}
-	var le *os.LinkError
-	if errors.As(err, &le) {
+	if le, ok := errors.AsType[*os.LinkError](err); ok {
 		cause = le.Err
 	}
 	switch {

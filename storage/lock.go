@@ -43,7 +43,7 @@ func (f Folder) flock(ctx context.Context, name string, how int) (func(), error)
 		return release, nil
 	case <-ctx.Done():
 		go func() { // the waiting flock cannot be called off: give it back when it comes
-			<-got
+			<-got //nolint:errcheck // whatever it says, the file is closed
 			release()
 		}()
 		return nil, errs.FromContext(ctx, "waiting for another writer")

@@ -168,7 +168,9 @@ func resident(t *testing.T) int64 {
 		t.Skip(err)
 	}
 	var size, pages int64
-	fmt.Sscan(string(text), &size, &pages)
+	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
+		t.Fatal(err)
+	}
 	return pages * int64(os.Getpagesize())
 }
 

@@ -32,8 +32,7 @@ func open(t testing.TB, opts engine.Options) (*DB, engine.Conn) {
 
 // class gives the class of an engine's error, or what else err is.
 func class(err error) string {
-	var e *engine.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*engine.Error](err); ok {
 		return e.Class
 	}
 	return fmt.Sprint(err)
@@ -158,8 +157,15 @@ func TestParameters(t *testing.T) {
 		}
 	}
 	for _, params := range []map[string]any{
-		nil, {"other": 1}, {"p": 1, "other": 1}, {"p": struct{}{}}, {"p": "\xff"},
-		{"p": engine.Decimal("1e3")}, {"p": engine.Decimal("")}, {"p": engine.Decimal("--1")}, {"p": engine.Decimal("1.")},
+		nil,
+		{"other": 1},
+		{"p": 1, "other": 1},
+		{"p": struct{}{}},
+		{"p": "\xff"},
+		{"p": engine.Decimal("1e3")},
+		{"p": engine.Decimal("")},
+		{"p": engine.Decimal("--1")},
+		{"p": engine.Decimal("1.")},
 		{"p": engine.Decimal("100000000000000000000000000000000000000")},
 	} {
 		if rows, err := engine.Collect(ctx, c, "SELECT $p", params); class(err) != "invalid input" && class(err) != "binder" {

@@ -120,8 +120,7 @@ func TestLockRefuses(t *testing.T) {
 		"CHECKPOINT",
 	} {
 		err := c.Exec(ctx, sql)
-		var e *engine.Error
-		if !errors.As(err, &e) {
+		if _, ok := errors.AsType[*engine.Error](err); !ok {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}

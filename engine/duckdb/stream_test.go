@@ -42,6 +42,7 @@ func (s *source) Release() {
 		s.drop()
 	}
 }
+
 func (s *source) drop() {
 	if s.current != nil {
 		s.current.Release()

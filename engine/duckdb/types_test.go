@@ -26,8 +26,10 @@ var exportTests = []struct {
 	{"1::UINTEGER", "uint32", "", "1", "UINTEGER"},
 	{"18446744073709551615::UBIGINT", "uint64", "", "18446744073709551615", "UBIGINT"},
 	{"sum(9223372036854775807)", "decimal(38, 0)", "", "9223372036854775807", "DECIMAL(38,0)"},
-	{"170141183460469231731687303715884105727::HUGEINT", "decimal(38, 0)", "",
-		"170141183460469231731687303715884105727", "DECIMAL(38,0)"},
+	{
+		"170141183460469231731687303715884105727::HUGEINT", "decimal(38, 0)", "",
+		"170141183460469231731687303715884105727", "DECIMAL(38,0)",
+	},
 	{"-1::HUGEINT", "decimal(38, 0)", "", "-1", "DECIMAL(38,0)"},
 	{"256::UHUGEINT", "fixed_size_binary[16]", "arrow.opaque", "[0 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0]", "UHUGEINT"},
 	{"'nan'::DOUBLE", "float64", "", "NaN", "DOUBLE"},
@@ -35,8 +37,10 @@ var exportTests = []struct {
 	{"1.50::DECIMAL(4,2)", "decimal(4, 2)", "", "1.50", "DECIMAL(4,2)"},
 	{"-1.5::DECIMAL(9,1)", "decimal(9, 1)", "", "-1.5", "DECIMAL(9,1)"},
 	{"0.05::DECIMAL(18,2)", "decimal(18, 2)", "", "0.05", "DECIMAL(18,2)"},
-	{"99999999999999999999.999999999999999999::DECIMAL(38,18)", "decimal(38, 18)", "",
-		"99999999999999999999.999999999999999999", "DECIMAL(38,18)"},
+	{
+		"99999999999999999999.999999999999999999::DECIMAL(38,18)", "decimal(38, 18)", "",
+		"99999999999999999999.999999999999999999", "DECIMAL(38,18)",
+	},
 	{"'ä'", "utf8", "", "ä", "VARCHAR"},
 	{"'\\x00\\xFF'::BLOB", "binary", "", "[0 255]", "BLOB"},
 	{"DATE '1969-12-31'", "date32", "", "1969-12-31 00:00:00 +0000 UTC", "DATE"},
@@ -58,14 +62,20 @@ var exportTests = []struct {
 	{"[1, NULL, 2]", "list<item: int32, nullable>", "", "[1 <nil> 2]", "INTEGER[]"},
 	{"[true, NULL, false]", "list<item: bool, nullable>", "", "[true <nil> false]", "BOOLEAN[]"},
 	{"[[true], NULL, [], [false, true]]", "list<item: list<item: bool, nullable>, nullable>", "", "[[true] <nil> [] [false true]]", "BOOLEAN[][]"},
-	{"{'a': true, 'B c': ['4ac7a9e9-607c-4c8a-84f3-843f0191e3fd'::UUID], 'n': NULL::HUGEINT}",
+	{
+		"{'a': true, 'B c': ['4ac7a9e9-607c-4c8a-84f3-843f0191e3fd'::UUID], 'n': NULL::HUGEINT}",
 		"struct<a: bool nullable, B c: list<item: fixed_size_binary[16], nullable> nullable, n: decimal(38, 0) nullable>", "",
-		"map[B c:[4ac7a9e9-607c-4c8a-84f3-843f0191e3fd] a:true n:<nil>]", `STRUCT(a BOOLEAN, "B c" UUID[], n DECIMAL(38,0))`},
+		"map[B c:[4ac7a9e9-607c-4c8a-84f3-843f0191e3fd] a:true n:<nil>]", `STRUCT(a BOOLEAN, "B c" UUID[], n DECIMAL(38,0))`,
+	},
 	{"MAP {'k': true, 'l': NULL}", "map<utf8, bool, items_nullable>", "", "[[k true] [l <nil>]]", "MAP(VARCHAR, BOOLEAN)"},
-	{"MAP {1::HUGEINT: [sum(1)]}", "map<decimal(38, 0), list<item: decimal(38, 0), nullable>, items_nullable>", "",
-		"[[1 [1]]]", "MAP(DECIMAL(38,0), DECIMAL(38,0)[])"},
-	{"union_value(a := true)::UNION(a BOOLEAN, b VARCHAR)", "sparse_union<a: type=bool, nullable=0, b: type=utf8, nullable=1>", "",
-		"true", "UNION(a BOOLEAN, b VARCHAR)"},
+	{
+		"MAP {1::HUGEINT: [sum(1)]}", "map<decimal(38, 0), list<item: decimal(38, 0), nullable>, items_nullable>", "",
+		"[[1 [1]]]", "MAP(DECIMAL(38,0), DECIMAL(38,0)[])",
+	},
+	{
+		"union_value(a := true)::UNION(a BOOLEAN, b VARCHAR)", "sparse_union<a: type=bool, nullable=0, b: type=utf8, nullable=1>", "",
+		"true", "UNION(a BOOLEAN, b VARCHAR)",
+	},
 }
 
 func TestExport(t *testing.T) {

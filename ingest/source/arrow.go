@@ -178,8 +178,7 @@ func (a boundedAllocator) check(size int) {
 
 // arrowError types what the IPC reader says.
 func arrowError(name string, err error) error {
-	var typed *errs.Error
-	if errors.As(err, &typed) {
+	if _, ok := errors.AsType[*errs.Error](err); ok {
 		return err
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

@@ -271,8 +271,8 @@ func TestArrowFileIsClosed(t *testing.T) {
 	before := openFiles(t)
 	for range 20 {
 		r := open(t, c, nil, put(t, "x.arrow", ipcOf(t, batchOf(t, "a", arrow.PrimitiveTypes.Int64, "[1]"), true, 1)))
-		rows(t, c, r)
-		r.Close()
+		_ = rows(t, c, r)
+		_ = r.Close()
 		failure(t, c, nil, put(t, "y.arrow", "ARROW1 and nothing else"))
 	}
 	if after := openFiles(t); after > before+5 {

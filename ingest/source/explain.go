@@ -17,8 +17,7 @@ func (r *Relation) Explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	var typed *errs.Error
-	if errors.As(err, &typed) {
+	if typed, ok := errors.AsType[*errs.Error](err); ok {
 		return typed
 	}
 	for _, s := range r.streams {
@@ -127,12 +126,10 @@ func engineError(ctx context.Context, name string, err error) error {
 	if typed := errs.FromContext(ctx, name); typed != nil {
 		return typed
 	}
-	var typed *errs.Error
-	if errors.As(err, &typed) {
+	if typed, ok := errors.AsType[*errs.Error](err); ok {
 		return typed
 	}
-	var ee *engine.Error
-	if errors.As(err, &ee) {
+	if ee, ok := errors.AsType[*engine.Error](err); ok {
 		return readError(name, ee)
 	}
 	return errs.Wrap(errs.Internal, err, "%s: cannot be read", name)

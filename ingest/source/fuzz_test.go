@@ -61,7 +61,7 @@ func FuzzCSV(f *testing.F) {
 	}
 	c, dir := connect(f), fuzzDir(f)
 	f.Fuzz(func(t *testing.T, content []byte) {
-		r, got := fuzzed(t, c, dir, "x.csv", content, &Options{})
+		r, _ := fuzzed(t, c, dir, "x.csv", content, &Options{})
 		if r == nil {
 			return
 		}
@@ -69,7 +69,7 @@ func FuzzCSV(f *testing.F) {
 		for _, col := range r.Columns {
 			given = append(given, Column{col.Name, "VARCHAR"})
 		}
-		_, got = fuzzed(t, c, dir, "x.csv", content, &Options{Table: given})
+		_, got := fuzzed(t, c, dir, "x.csv", content, &Options{Table: given})
 		want := csvValues(t, content, r)
 		if !bytes.Equal([]byte(strings.Join(got, "\n")), []byte(strings.Join(want, "\n"))) {
 			t.Errorf("%q is read as %q, the scan saw %q\n%s", content, got, want, r.SQL)
@@ -115,8 +115,10 @@ func csvValues(t *testing.T, content []byte, r *Relation) []string {
 }
 
 func FuzzJSON(f *testing.F) {
-	for _, s := range []string{`[{"a":1},{"a":2.5,"b":null}]`, "{\"a\":1}\n{\"a\":\"x\"}\n", `{"s":{"x":[1,{"y":0.1234567890123456789}]}} {"s":null}`, `{"a":"\ud83d\ude00\u0041"}`,
-		"\ufeff[{\"a\":1e22}]", `{"Id":1}{"ID":2}`, `{"a":NaN}`, `{"a":[]}`, `{"a":{}}`, `[{"a":[1,"x",{}]}]`, `{"a":"2024-01-31T10:00:00Z","b":9223372036854775808}`, `{"a":1.5,"b":[1.5,[]]}`} {
+	for _, s := range []string{
+		`[{"a":1},{"a":2.5,"b":null}]`, "{\"a\":1}\n{\"a\":\"x\"}\n", `{"s":{"x":[1,{"y":0.1234567890123456789}]}} {"s":null}`, `{"a":"\ud83d\ude00\u0041"}`,
+		"\ufeff[{\"a\":1e22}]", `{"Id":1}{"ID":2}`, `{"a":NaN}`, `{"a":[]}`, `{"a":{}}`, `[{"a":[1,"x",{}]}]`, `{"a":"2024-01-31T10:00:00Z","b":9223372036854775808}`, `{"a":1.5,"b":[1.5,[]]}`,
+	} {
 		f.Add([]byte(s))
 	}
 	c, dir := connect(f), fuzzDir(f)

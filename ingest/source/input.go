@@ -283,8 +283,7 @@ func fileError(name string, err error) error {
 
 // reason is the last part of a file system error, without its path.
 func reason(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err
 	}
 	return oneLine(err.Error(), 120)

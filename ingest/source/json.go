@@ -44,7 +44,7 @@ func (j *jsonInputs) scan(ctx context.Context, in *input) error {
 		_, err = s.next(j.root)
 	}
 	if !errors.Is(err, io.EOF) {
-		return s.located(in, j.root, err)
+		return s.located(in, err)
 	}
 	f := &jsonFile{in: in, rows: s.records, bom: s.bom, longest: s.longest, format: "newline_delimited"}
 	if s.array {
@@ -197,8 +197,7 @@ func newJSONChecker(want *sqlType) *jsonChecker {
 func (c *jsonChecker) fits(text []byte) misfit {
 	c.p = jsonParser{b: text, eof: true, serial: c.p.serial}
 	if err := c.p.value(c.root); err != nil {
-		var mis *jsonMisfit
-		if errors.As(err, &mis) {
+		if mis, ok := errors.AsType[*jsonMisfit](err); ok {
 			return mis.bad
 		}
 		return notOf

@@ -190,7 +190,7 @@ func (s *jsonStream) fail(format string, args ...any) error {
 }
 
 // located names the file, the line and what is wrong.
-func (s *jsonStream) located(in *input, root *jsonNode, err error) error {
+func (s *jsonStream) located(in *input, err error) error {
 	var je *jsonError
 	var mis *jsonMisfit
 	switch {

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,7 +21,7 @@ func sniffParquet(in *input, f *os.File, head []byte) error {
 		return fileError(in.name, err)
 	}
 	n, err := f.ReadAt(tail, max(0, st.Size()-8))
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return fileError(in.name, err)
 	}
 	mark := string(head[:min(4, len(head))])
@@ -148,8 +149,10 @@ func describeParquet(ctx context.Context, c engine.Conn, in *input, nodes []parq
 	if wide != nil {
 		return nil, wide
 	}
-	p := &part{in: in, function: "read_parquet", rows: -1,
-		options: "union_by_name=false, hive_partitioning=false, filename=false, file_row_number=false, binary_as_string=false"}
+	p := &part{
+		in: in, function: "read_parquet", rows: -1,
+		options: "union_by_name=false, hive_partitioning=false, filename=false, file_row_number=false, binary_as_string=false",
+	}
 	rows, err := engine.Collect(ctx, c, "DESCRIBE SELECT * FROM read_parquet(["+enginePath(in.path)+"], "+p.options+")", nil)
 	if err != nil {
 		return nil, engineError(ctx, in.name, err)

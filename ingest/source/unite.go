@@ -1,6 +1,7 @@
 package source
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/supertable-go/supertable/internal/errs"
@@ -149,10 +150,8 @@ func widenPlain(a, b *sqlType) *sqlType {
 		if t == b.name {
 			return plain(t)
 		}
-		for _, o := range wider[b.name] {
-			if t == o {
-				return plain(t)
-			}
+		if slices.Contains(wider[b.name], t) {
+			return plain(t)
 		}
 	}
 	return nil
