@@ -308,6 +308,9 @@ func (j *job) readError(ctx context.Context, err error) error {
 	if cerr := errs.FromContext(ctx, "write "+strconv.Quote(j.name)); cerr != nil {
 		return cerr
 	}
+	if terr := j.tmpError(err); terr != nil {
+		return terr
+	}
 	if ee, ok := errors.AsType[*engine.Error](err); ok {
 		if _, rest, ok := strings.Cut(ee.Message, datafile.ConvertMark); ok {
 			tag, value, _ := strings.Cut(rest, ":")

@@ -167,7 +167,7 @@ func (j *jsonInputs) rewrite(ctx context.Context, f *jsonFile, types []*sqlType)
 			break
 		}
 		if err != nil {
-			return s.located(f.in, nil, err)
+			return s.located(f.in, err)
 		}
 		w.record(rec, j.root, types)
 		longest = max(longest, len(w.out))
