@@ -25,6 +25,7 @@ var children = map[string]func(t *testing.T, args []string){
 	"create":         childCreate,
 	"hold-flock":     childHoldFlock,
 	"hold-immediate": childHoldImmediate,
+	"endless":        childEndless,
 }
 
 // TestChild is the helper process: the test binary runs itself with ST_CHILD set.

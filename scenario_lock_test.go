@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -144,4 +145,59 @@ func files(t *testing.T, folder string) []string {
 		t.Fatal(err)
 	}
 	return list
+}
+
+// childEndless overwrites a few keys and appends, until it is killed.
+func childEndless(t *testing.T, args []string) {
+	s := openSuper(t, args[0], "x14")
+	for i := range 1_000_000 {
+		rows := fmt.Sprintf(`[{"id":%d,"v":%d},{"id":%d,"v":%d}]`, i%3, i, 1000+i, i)
+		say(testdb.Write(t, s, "t", "id:int64,v:int64", rows, &supertable.WriteOptions{Key: []string{"id"}}))
+	}
+}
+
+// TestX14 kills a writer: what it was told is written is there, at most one
+// write more, and nothing in halves.
+func TestX14(t *testing.T) {
+	db := testdb.At(t, t.TempDir(), &supertable.Options{MemoryBytes: 256 << 20, LeaseTTL: time.Millisecond})
+	for _, kill := range []int{1, 4, 9} {
+		cmd := process(t, "endless", db.Home)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var last supertable.WriteResult
+		for r := bufio.NewReader(out); kill > 0; {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				t.Fatal("the writer stopped by itself:", err)
+			}
+			if strings.HasPrefix(line, "{") {
+				last = results(t, []string{line})[0]
+				kill--
+			}
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+
+		s := db.Session("x14")
+		tables, err := s.Tables(t.Context())
+		if err != nil || len(tables) != 1 {
+			t.Fatalf("tables %+v, %v", tables, err)
+		}
+		version := tables[0].Version
+		if version != last.Version && version != last.Version+1 {
+			t.Errorf("version %d, want %d or one more", version, last.Version)
+		}
+		got := testdb.Query(t, s, "select count(*) = count(distinct id) and count(case when id between 0 and 999 then 1 end) <= 3, count(*) from t", nil)
+		if !strings.HasPrefix(got, "true|") || got == "true|0" {
+			t.Errorf("rows after the kill: %s", got)
+		}
+		if r := testdb.Write(t, s, "t", "id:int64,v:int64", one(t, -1, 0), &supertable.WriteOptions{Key: []string{"id"}}); r.Version != version+1 {
+			t.Errorf("the next write: %+v", r)
+		}
+	}
 }
