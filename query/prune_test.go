@@ -80,7 +80,7 @@ func condition(line string) statement.Expr {
 		return statement.Null{Column: "x", Not: line != "null"}
 	case word == "in" || word == "notin":
 		e := statement.In{Column: "x", Not: word == "notin"}
-		for _, v := range strings.Split(rest, ", ") {
+		for v := range strings.SplitSeq(rest, ", ") {
 			e.Values = append(e.Values, literal(v))
 		}
 		return e
