@@ -14,7 +14,9 @@ import (
 	"github.com/supertable-go/supertable/internal/errs"
 )
 
-// deadKey identifies a set of dead rows: it never changes once it is named.
+// deadKey identifies a set of dead rows: it never changes once it is named. A
+// delete file whose rows died at several snapshots has one set with all of them
+// (at is 0) and others for the snapshots before the last of them.
 type deadKey struct {
 	file, deleteFile, at int64
 	inlined, last        int64
@@ -30,25 +32,28 @@ type deadCache struct {
 }
 
 type deadEntry struct {
-	key  deadKey
-	rows datafile.Bitmap
+	key   deadKey
+	since int64 // the snapshot from which on the set holds
+	rows  datafile.Bitmap
 }
 
 // maxDeadWords bounds the cache: 64 MiB of bitmaps.
 const maxDeadWords = 8 << 20
 
-func (c *deadCache) get(k deadKey) (datafile.Bitmap, bool) {
+// get finds the set that holds at a snapshot.
+func (c *deadCache) get(k deadKey, at int64) (datafile.Bitmap, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, ok := c.byKey[k]
-	if !ok {
-		return nil, false
+	for _, k.at = range []int64{0, at} {
+		if e, ok := c.byKey[k]; ok && e.Value.(*deadEntry).since <= at {
+			c.order.MoveToFront(e)
+			return e.Value.(*deadEntry).rows, true
+		}
 	}
-	c.order.MoveToFront(e)
-	return e.Value.(*deadEntry).rows, true
+	return nil, false
 }
 
-func (c *deadCache) put(k deadKey, rows datafile.Bitmap) {
+func (c *deadCache) put(k deadKey, since int64, rows datafile.Bitmap) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byKey == nil {
@@ -57,7 +62,7 @@ func (c *deadCache) put(k deadKey, rows datafile.Bitmap) {
 	if _, ok := c.byKey[k]; ok {
 		return
 	}
-	c.byKey[k] = c.order.PushFront(&deadEntry{k, rows})
+	c.byKey[k] = c.order.PushFront(&deadEntry{k, since, rows})
 	for c.words += len(rows); c.words > maxDeadWords && c.order.Len() > 1; {
 		last := c.order.Back()
 		old := c.order.Remove(last).(*deadEntry)
@@ -84,20 +89,19 @@ func (v *View) Dead(ctx context.Context, table Table, f *File, at int64) (datafi
 	key := deadKey{file: f.ID, inlined: f.Inlined, last: f.InlinedLast}
 	if f.Delete != nil {
 		key.deleteFile = f.Delete.ID
-		if p := f.Delete.PartialMax; p != nil && *p > at {
-			key.at = at
-		}
 	}
-	if rows, ok := v.c.dead.get(key); ok {
+	if rows, ok := v.c.dead.get(key, at); ok {
 		return rows, nil
 	}
 	rows := datafile.NewBitmap(f.Records)
+	var last int64 // DuckDB embeds snapshots also where partial_max does not say so
 	if f.Delete != nil {
 		deletes, err := ReadDeleteFile(ctx, f.Delete)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range deletes {
+			last = max(last, d.Snapshot)
 			if d.Snapshot <= at || d.Snapshot <= f.Delete.Begin {
 				if err := setDead(rows, d.Position, f); err != nil {
 					return nil, err
@@ -116,7 +120,11 @@ func (v *View) Dead(ctx context.Context, table Table, f *File, at int64) (datafi
 			}
 		}
 	}
-	v.c.dead.put(key, rows)
+	if last > at {
+		key.at = at
+		last = at
+	}
+	v.c.dead.put(key, last, rows)
 	return rows, nil
 }
 
