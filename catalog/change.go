@@ -221,6 +221,9 @@ func (a *applier) alterTable() error {
 	if err := a.insertColumns(add); err != nil {
 		return err
 	}
+	if err := a.inlineTable(); err != nil {
+		return err
+	}
 	return a.schemaVersion()
 }
 
