@@ -27,7 +27,7 @@ func (l *lake) compareSince(first int64) {
 			continue
 		}
 		now := l.compareAt(at, before)
-		if before != nil && before.at == at-1 {
+		if before != nil && before.at == at-1 && !l.noFeed {
 			l.compareChanges(before, now)
 		}
 		before = now

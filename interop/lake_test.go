@@ -29,6 +29,8 @@ type lake struct {
 	// doubted leaves DuckDB's own filters out: on columns that it widened over
 	// inlined rows or from DATE it finds too few rows of its own.
 	doubted bool
+	// noFeed leaves the change feed out.
+	noFeed bool
 	// thorough asks more questions per column.
 	thorough bool
 }

@@ -289,3 +289,36 @@ func TestTheirTypesReadByUs(t *testing.T) {
 		}
 	}
 }
+
+// TestInliningGoesOn changes the columns of a table whose small inserts DuckDB
+// keeps in the catalog: it must find a place for the next ones.
+func TestInliningGoesOn(t *testing.T) {
+	l := newTheirs(t, "")
+	l.duck.run("CREATE TABLE lake.t (id INTEGER, s VARCHAR, n INTEGER, gone DATE)")
+	l.duck.run("INSERT INTO lake.t VALUES (0, 'a', 1, NULL)")
+	l.adopt()
+	for i, a := range []supertable.Alteration{
+		add("d", "DECIMAL(10,2)", new("1.5")), renameColumn("s", "text"), {Drop: "gone"}, retype("n", "BIGINT", false), {Rename: "u"}, {Rename: "t"},
+		add("s", "BOOLEAN", nil), add("row_id2", "UBIGINT", nil), add("l", "INTEGER[]", nil),
+	} {
+		table := "t"
+		if a.Rename == "t" {
+			table = "u"
+		}
+		l.alter(table, a)
+		if a.Rename != "" {
+			table = a.Rename
+		}
+		l.duck.run(fmt.Sprintf("INSERT INTO lake.%s (id, n) VALUES (%d, 7)", table, i+1))
+		l.duck.run(fmt.Sprintf("UPDATE lake.%s SET n = n + 1 WHERE id %% 3 = 0", table))
+		l.compareHead()
+	}
+	l.write("t", "SELECT 100 AS id, 'new column' AS x", nil)
+	l.duck.run("INSERT INTO lake.t VALUES (101, 'b', 1, 2.5, true, 3, [1, NULL], 'x')")
+	l.compareAll()
+	l.duck.run("CALL ducklake_flush_inlined_data('lake')")
+	l.compareAll()
+	l.goOn("t", "SELECT 3 AS id, 'upserted' AS text")
+	l.compareHead()
+	l.check()
+}
