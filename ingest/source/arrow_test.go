@@ -273,7 +273,7 @@ func TestArrowFileIsClosed(t *testing.T) {
 		r := open(t, c, nil, put(t, "x.arrow", ipcOf(t, batchOf(t, "a", arrow.PrimitiveTypes.Int64, "[1]"), true, 1)))
 		_ = rows(t, c, r)
 		_ = r.Close()
-		failure(t, c, nil, put(t, "y.arrow", "ARROW1 and nothing else"))
+		_ = failure(t, c, nil, put(t, "y.arrow", "ARROW1 and nothing else"))
 	}
 	if after := openFiles(t); after > before+5 {
 		t.Errorf("%d files open before, %d after", before, after)
