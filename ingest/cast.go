@@ -165,13 +165,13 @@ func (c *casting) write(ctx context.Context, v *catalog.View, cols []datafile.Co
 	c.base, c.plan = &state{exists: true, table: c.table}, p
 	out, err := c.writeFiles(ctx, p, "SELECT "+strings.Join(sel, ", ")+" FROM ("+from+")")
 	if err != nil {
-		return c.castError(ctx, err, cols[at])
+		return c.castError(ctx, err, cols[at], live)
 	}
 	c.out = out
 	return c.publish(c.tableDir(c.base))
 }
 
-func (c *casting) castError(ctx context.Context, err error, col datafile.Column) error {
+func (c *casting) castError(ctx context.Context, err error, col datafile.Column, live *scan.Scan) error {
 	if cerr := errs.FromContext(ctx, "alter"); cerr != nil {
 		return cerr
 	}
@@ -183,6 +183,9 @@ func (c *casting) castError(ctx context.Context, err error, col datafile.Column)
 			value, _, _ = strings.Cut(value, "\n")
 			return errs.New(errs.TypeConflict, "column %q: the value %s of type %s does not convert to %s exactly", col.Name, cut(value), col.Type.SQL(), c.to.SQL())
 		}
+	}
+	if derr := c.w.Catalog.Damaged(ctx, live.Files()); derr != nil {
+		return derr
 	}
 	return errs.Wrap(errs.TypeConflict, err, "column %q does not convert from %s to %s", col.Name, col.Type.SQL(), c.to.SQL())
 }

@@ -56,7 +56,26 @@ func (q *run) wordError(ctx context.Context, err error) error {
 	if m := fileName.FindStringSubmatch(ee.Message); m != nil {
 		return errs.Wrap(errs.Corrupt, err, "the file %s cannot be read or is not what was written", filepath.Base(m[1]))
 	}
+	if derr := q.damaged(ctx); derr != nil {
+		return derr
+	}
 	return errs.Wrap(errs.Internal, err, "the engine could not run the query (%s)", ee.Class)
+}
+
+// damaged looks whether a file of the statement is not what was written: the
+// engine says of some kinds of damage only that it cannot go on.
+func (q *run) damaged(ctx context.Context) error {
+	for _, r := range q.refs {
+		for _, m := range r.members {
+			if m.scan == nil {
+				continue
+			}
+			if err := r.super.Catalog.Damaged(ctx, m.scan.Files()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // plain takes hints, paths and the names of views out of a message.
