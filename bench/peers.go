@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/supertable-go/supertable"
 	"github.com/supertable-go/supertable/engine"
@@ -85,7 +86,7 @@ func (p *peers) query(b *bench, sql string) ([][]string, error) {
 		for i := range int(rec.NumRows()) {
 			line := make([]string, rec.NumCols())
 			for k := range line {
-				line[k] = rec.Column(k).ValueStr(i)
+				line[k] = strings.Clone(rec.Column(k).ValueStr(i)) // the batch goes, and its memory with it
 			}
 			out = append(out, line)
 		}
@@ -106,7 +107,7 @@ func drain(b *bench, c engine.Conn, sql string) ([][]string, error) {
 		for i := range int(rec.NumRows()) {
 			line := make([]string, rec.NumCols())
 			for k := range line {
-				line[k] = rec.Column(k).ValueStr(i)
+				line[k] = strings.Clone(rec.Column(k).ValueStr(i)) // the batch goes, and its memory with it
 			}
 			out = append(out, line)
 		}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	"github.com/supertable-go/supertable"
@@ -145,8 +146,8 @@ func (b *bench) compare(state string, dirty bool) error {
 			if r.lake, err = b.median(func() error { lakeRows, err = drain(b, b.peers.dl, fmt.Sprintf(q.sql, "dl.t")); return err }); err != nil {
 				return err
 			}
-			if dirty && q.name != "group by" && fmt.Sprint(ours) != fmt.Sprint(lakeRows) {
-				r.wrong = "differs from DuckLake"
+			if dirty && !same(ours, lakeRows) {
+				r.wrong = fmt.Sprintf("%v, DuckLake has %v", ours, lakeRows)
 			}
 		}
 		limit := 1.1
@@ -161,8 +162,8 @@ func (b *bench) compare(state string, dirty bool) error {
 			r.target = "≤ 1.1× raw"
 		}
 		r.met = mine <= limit*raw
-		if !dirty && q.name != "group by" && fmt.Sprint(ours) != fmt.Sprint(rawRows) {
-			r.wrong = "differs from raw"
+		if !dirty && !same(ours, rawRows) {
+			r.wrong = fmt.Sprintf("%v, raw has %v", ours, rawRows)
 		}
 		b.add(r)
 	}
@@ -288,4 +289,21 @@ func (b *bench) cold() error {
 	})
 	b.add(row{name: "supertable query, cold process", unit: "s", ours: t, target: "≤ 80 ms", met: t <= 0.080})
 	return err
+}
+
+// same compares two results; floats by 12 digits, since sums depend on the order.
+func same(a, b [][]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		for k := range a[i] {
+			x, err1 := strconv.ParseFloat(a[i][k], 64)
+			y, err2 := strconv.ParseFloat(b[i][k], 64)
+			if a[i][k] != b[i][k] && (err1 != nil || err2 != nil || fmt.Sprintf("%.12g", x) != fmt.Sprintf("%.12g", y)) {
+				return false
+			}
+		}
+	}
+	return true
 }
