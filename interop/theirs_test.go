@@ -298,7 +298,11 @@ func TestInliningGoesOn(t *testing.T) {
 	l.duck.run("INSERT INTO lake.t VALUES (0, 'a', 1, NULL)")
 	l.adopt()
 	for i, a := range []supertable.Alteration{
-		add("d", "DECIMAL(10,2)", new("1.5")), renameColumn("s", "text"), {Drop: "gone"}, retype("n", "BIGINT", false), {Rename: "u"}, {Rename: "t"},
+		add("d", "DECIMAL(10,2)", new("1.5")), renameColumn("s", "text"),
+		{Drop: "gone"},
+		retype("n", "BIGINT", false),
+		{Rename: "u"},
+		{Rename: "t"},
 		add("s", "BOOLEAN", nil), add("row_id2", "UBIGINT", nil), add("l", "INTEGER[]", nil),
 	} {
 		table := "t"

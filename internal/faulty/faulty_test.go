@@ -159,18 +159,6 @@ func files(t *testing.T, dir, suffix string) []string {
 	return out
 }
 
-// leftovers fails the test when unfinished files are there.
-func leftovers(t *testing.T, home string) {
-	t.Helper()
-	for _, dir := range []string{"tmp"} {
-		for _, f := range files(t, filepath.Join(root(home), dir), "") {
-			if base := filepath.Base(f); !strings.HasSuffix(base, ".lock") {
-				t.Errorf("left in %s: %s", dir, strings.TrimPrefix(f, root(home)))
-			}
-		}
-	}
-}
-
 func copyTree(t *testing.T, from, to string) {
 	t.Helper()
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
