@@ -76,13 +76,34 @@ func (s *SuperTable) engine(key string, dirs []string) (engine.Engine, error) {
 		return e, nil
 	}
 	o := s.lake.opts
-	e, err := duckdb.Open(engine.Options{MemoryBytes: o.MemoryBytes, Threads: o.Threads, SpillDir: s.folder.SpillDir(), ReadDirs: dirs})
+	spill, release, err := s.folder.Spill()
 	if err != nil {
+		return nil, err
+	}
+	e, err := duckdb.Open(engine.Options{MemoryBytes: o.MemoryBytes, Threads: o.Threads, SpillDir: spill, ReadDirs: dirs})
+	if err != nil {
+		release()
 		return nil, errs.Wrap(errs.Internal, err, "the engine did not start: %v", err)
 	}
 	s.evict()
-	s.engines[key] = e
-	return e, nil
+	s.engines[key] = spilling{e, release}
+	return s.engines[key], nil
+}
+
+// spilling is an engine with the folder that it spills into.
+type spilling struct {
+	engine.Engine
+	release func()
+}
+
+// Close ends the engine and removes what it left on disk; when statements still
+// run on it, the next process does.
+func (e spilling) Close() error {
+	err := e.Engine.Close()
+	if err == nil {
+		e.release()
+	}
+	return err
 }
 
 // maxEngines bounds the engines for sets of several SuperTables.

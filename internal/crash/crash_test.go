@@ -214,6 +214,9 @@ func swept(t *testing.T, home string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if spill, _ := os.ReadDir(filepath.Join(home, "default", "main", "tmp", "spill")); len(spill) > 0 {
+		t.Errorf("left of dead engines: %v", spill)
+	}
 	for _, e := range tmp {
 		if strings.HasPrefix(e.Name(), "lease-") || strings.HasPrefix(e.Name(), "stdin") {
 			t.Errorf("left after the leases ran out: %s", e.Name())
