@@ -20,6 +20,7 @@ import (
 type deadKey struct {
 	file, deleteFile, at int64
 	inlined, last        int64
+	more                 int // further delete files
 }
 
 // deadCache keeps the dead rows of files, the most recently used within a
@@ -86,23 +87,25 @@ func (v *View) Dead(ctx context.Context, table Table, f *File, at int64) (datafi
 	if !f.Dirty() {
 		return nil, nil
 	}
-	key := deadKey{file: f.ID, inlined: f.Inlined, last: f.InlinedLast}
+	key := deadKey{file: f.ID, inlined: f.Inlined, last: f.InlinedLast, more: len(f.More)}
+	all := f.More
 	if f.Delete != nil {
 		key.deleteFile = f.Delete.ID
+		all = append([]*DeleteFile{f.Delete}, f.More...)
 	}
 	if rows, ok := v.c.dead.get(key, at); ok {
 		return rows, nil
 	}
 	rows := datafile.NewBitmap(f.Records)
 	var last int64 // DuckDB embeds snapshots also where partial_max does not say so
-	if f.Delete != nil {
-		deletes, err := ReadDeleteFile(ctx, f.Delete)
+	for _, df := range all {
+		deletes, err := ReadDeleteFile(ctx, df)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range deletes {
 			last = max(last, d.Snapshot)
-			if d.Snapshot <= at || d.Snapshot <= f.Delete.Begin {
+			if d.Snapshot <= at || d.Snapshot <= df.Begin {
 				if err := setDead(rows, d.Position, f); err != nil {
 					return nil, err
 				}

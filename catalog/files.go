@@ -24,8 +24,11 @@ type File struct {
 	PartialMax *int64
 	// MappingID is set when the file's columns are found by name.
 	MappingID *int64
-	// Delete is the live delete file, or nil.
+	// Delete is the live delete file, or nil. More are further ones, which the
+	// format does not know and DuckDB leaves behind, in the past only: when it
+	// has rewritten a file and then flushes the deletes that it had inlined.
 	Delete *DeleteFile
+	More   []*DeleteFile
 	// Inlined is the number of dead rows listed in the catalog itself, and
 	// InlinedLast the newest snapshot among them: together with Delete they
 	// identify the set of dead rows.
@@ -69,6 +72,10 @@ func (v *View) Files(ctx context.Context, table Table, at int64, stats []int64) 
 		f, err := v.scanFile(rows, table)
 		if err != nil {
 			return nil, err
+		}
+		if n := len(out); n > 0 && out[n-1].ID == f.ID { // joined with one more delete file
+			out[n-1].More = append(out[n-1].More, f.Delete)
+			continue
 		}
 		out = append(out, f)
 	}
