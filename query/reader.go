@@ -47,6 +47,9 @@ type Options struct {
 	DefaultLimit int64
 	Now          func() time.Time
 	Logger       *slog.Logger
+	// Done, when set, is told once how the query ended: when its rows were
+	// read to the end or closed, or when it failed before it had any.
+	Done func(Outcome)
 }
 
 // run is one query on its way.
@@ -92,8 +95,9 @@ func Run(ctx context.Context, env Env, own *Super, text string, o Options) (*Row
 	if err != nil {
 		q.free()
 		if cerr := errs.FromContext(ctx, "query"); cerr != nil {
-			return nil, cerr
+			err = cerr
 		}
+		q.ended(text, 0, err)
 		return nil, err
 	}
 	return rows, nil

@@ -73,8 +73,9 @@ type Report struct {
 }
 
 // Report gives the report so far.
-func (r *Rows) Report() Report {
-	p := &r.q.report
+func (r *Rows) Report() Report { return r.q.report.public() }
+
+func (p *report) public() Report {
 	out := Report{
 		Timings: p.timings, FilesTotal: p.counts.FilesTotal, FilesRead: p.counts.FilesRead, BytesTotal: p.counts.BytesTotal, BytesRead: p.counts.BytesRead,
 		Rows: p.rows, At: p.head, Engine: p.engine,

@@ -182,7 +182,7 @@ func (r *Rows) Close() error {
 func (r *Rows) finish() {
 	r.once.Do(func() {
 		r.q.report.done("EXECUTING_QUERY")
-		r.q.report.finish()
+		r.q.ended(r.q.text, len(r.schema.Fields()), r.err)
 	})
 }
 

@@ -1,0 +1,44 @@
+package query
+
+import (
+	"time"
+
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// Outcome is how one query ended, for those who keep a record of it.
+type Outcome struct {
+	Text    string
+	Tables  []TableRead // in the order of the text; those that were resolved
+	Began   time.Time
+	Took    time.Duration
+	Rows    int64 // rows that left
+	Columns int   // of the result; 0 when it failed before it had one
+	Err     error // nil, or what ended it early
+	Report  Report
+}
+
+// TableRead is one table reference of a query.
+type TableRead struct {
+	Organization, Super string
+	Table               string // as the text names it; the SuperTable's name for its union
+	Snapshot            int64
+}
+
+// ended finishes the report and tells Done.
+func (q *run) ended(text string, columns int, err error) {
+	q.report.finish()
+	if q.o.Done == nil {
+		return
+	}
+	o := Outcome{Text: text, Began: q.report.begin, Took: q.report.last.Sub(q.report.begin), Rows: q.report.rows, Columns: columns, Err: err, Report: q.report.public()}
+	for _, r := range q.refs {
+		if !r.t.InformationSchema {
+			o.Tables = append(o.Tables, TableRead{r.super.Organization, r.super.Name, r.t.Name, r.at.ID})
+		}
+	}
+	q.o.Done(o)
+}
+
+// Denied reports whether the query ended because something was not allowed.
+func (o Outcome) Denied() bool { return errs.KindOf(o.Err) == errs.Denied }
