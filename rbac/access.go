@@ -1,0 +1,129 @@
+package rbac
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// Use is which columns of a table a statement uses.
+type Use struct {
+	Star    bool     // all
+	Columns []string // those used by name
+}
+
+// Access is what a principal has of one table for one use of it.
+type Access struct {
+	Roles   []string // the hashes of the roles that help, oldest first
+	Columns []string // those that exist for him and are used, as the table spells them, in its order
+	Rows    Rows
+	// Masks has the columns that are not clear in every row, by lower-case
+	// name: the first case that a row fulfils says how it is shown, and a row
+	// that fulfils none shows NULL.
+	Masks map[string][]MaskCase
+}
+
+// Rows is a set of rows: all, or those that one of the filters lets through.
+type Rows struct {
+	All     bool
+	Filters []Filter
+}
+
+// MaskCase shows a column in some rows: through Mask, or clear when it is nil.
+type MaskCase struct {
+	Rows Rows
+	Mask *Mask
+}
+
+// Open reports whether nothing is filtered or masked.
+func (a Access) Open() bool { return a.Rows.All && len(a.Masks) == 0 }
+
+// Clear reports whether a column is shown as it is in every row.
+func (a Access) Clear(column string) bool { return a.Masks[strings.ToLower(column)] == nil }
+
+// Visible lists the columns that some rule shows, in the table's order: those
+// that exist for the principal.
+func Visible(rules []Rule, columns []string) []string {
+	var out []string
+	for _, c := range columns {
+		if slices.ContainsFunc(rules, func(r Rule) bool { return r.allows(c) }) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// Decide unites the rules of one table for one use (decision 2): a rule helps
+// when it shows all columns that are used; the rows are those of any rule that
+// helps. Columns are the table's, of which those used must be Visible ones.
+func Decide(rules []Rule, table string, columns []string, use Use) (Access, error) {
+	visible := Visible(rules, columns)
+	used := visible
+	if !use.Star {
+		used = slices.DeleteFunc(slices.Clone(visible), func(c string) bool {
+			return !slices.ContainsFunc(use.Columns, func(u string) bool { return strings.EqualFold(u, c) })
+		})
+	}
+	var help []Rule
+	for _, r := range rules {
+		if !slices.ContainsFunc(used, func(c string) bool { return !r.allows(c) }) {
+			help = append(help, r)
+		}
+	}
+	switch {
+	case len(help) > 0:
+	case use.Star:
+		return Access{}, errs.New(errs.Denied, "no single role of yours shows all the columns of %s that your roles show together: name the columns in place of *", table)
+	default:
+		return Access{}, errs.New(errs.Denied, "no single role of yours shows the columns %s of %s together: ask for them in separate queries", strings.Join(used, ", "), table)
+	}
+	a := Access{Columns: used, Rows: rowsOf(help), Masks: map[string][]MaskCase{}}
+	for _, r := range help {
+		a.Roles = append(a.Roles, r.Role)
+	}
+	for _, c := range used {
+		if cases := maskCases(help, strings.ToLower(c)); cases != nil {
+			a.Masks[strings.ToLower(c)] = cases
+		}
+	}
+	return a, nil
+}
+
+func rowsOf(rules []Rule) Rows {
+	var out Rows
+	for _, r := range rules {
+		if r.Filter == nil {
+			return Rows{All: true}
+		}
+		out.Filters = append(out.Filters, r.Filter)
+	}
+	return out
+}
+
+// maskCases says how a column is shown: clear in the rows that a rule without
+// a mask shows, else by the mask of the oldest rule that shows the row
+// (decision 13). Nil is clear everywhere.
+func maskCases(help []Rule, column string) []MaskCase {
+	var clear []Rule
+	var masked []MaskCase
+	for _, r := range help {
+		m, ok := r.Masks[column]
+		if !ok {
+			clear = append(clear, r)
+			continue
+		}
+		masked = append(masked, MaskCase{rowsOf([]Rule{r}), &m})
+	}
+	if len(masked) == 0 {
+		return nil
+	}
+	if len(clear) == 0 {
+		return masked
+	}
+	rows := rowsOf(clear)
+	if rows.All {
+		return nil
+	}
+	return append([]MaskCase{{Rows: rows}}, masked...)
+}
