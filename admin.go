@@ -26,16 +26,13 @@ func numberParam(s string) any {
 	return engine.Decimal(s)
 }
 
-func (s *Session) need(p rbac.Permission, table string) error {
-	if !s.grant.Permits(p, table) {
-		return errs.New(errs.Denied, "You don't have permission for this (%s).", p)
-	}
-	return nil
-}
-
 // Alter changes a table's schema.
 func (s *Session) Alter(ctx context.Context, table string, a Alteration) (AlterResult, error) {
-	if err := s.need(rbac.Create, table); err != nil {
+	g, err := s.authorize(ctx)
+	if err == nil {
+		err = permit(g, rbac.Create, table)
+	}
+	if err != nil {
 		return AlterResult{}, err
 	}
 	step := ingest.Alteration{Rename: a.Rename, Drop: a.Drop}
@@ -48,7 +45,7 @@ func (s *Session) Alter(ctx context.Context, table string, a Alteration) (AlterR
 	if a.Type != nil {
 		step.Retype, step.NewType, step.Cast = a.Type.Name, a.Type.Type, a.Type.Cast
 	}
-	name, snapshot, err := s.st.writer.Alter(ctx, s.grant, table, step)
+	name, snapshot, err := s.st.writer.Alter(ctx, g, table, step)
 	if err != nil {
 		return AlterResult{}, s.named(err, table)
 	}
@@ -65,10 +62,14 @@ func (s *Session) named(err error, table string) error {
 
 // DropTable drops table; dropped is false when there is none. Earlier snapshots still read it.
 func (s *Session) DropTable(ctx context.Context, table string) (dropped bool, err error) {
-	if err := s.need(rbac.Control, table); err != nil {
+	g, err := s.authorize(ctx)
+	if err == nil {
+		err = permit(g, rbac.Control, table)
+	}
+	if err != nil {
 		return false, err
 	}
-	err = s.st.writer.Drop(ctx, s.grant, table)
+	err = s.st.writer.Drop(ctx, g, table)
 	if errs.KindOf(err) == errs.NotFound {
 		return false, nil
 	}
@@ -78,7 +79,7 @@ func (s *Session) DropTable(ctx context.Context, table string) (dropped bool, er
 // DropSuperTable removes the whole SuperTable: catalog, data and staging. The
 // mark in the catalog comes first, so that no writer can commit any more.
 func (s *Session) DropSuperTable(ctx context.Context) error {
-	if err := s.need(rbac.Control, ""); err != nil {
+	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return err
 	}
 	if err := s.st.catalog.MarkDropped(ctx); err != nil {
@@ -92,14 +93,14 @@ func (s *Session) DropSuperTable(ctx context.Context) error {
 // Options lists the options that hold for table, or for the SuperTable when table is "".
 func (s *Session) Options(ctx context.Context, table string) ([]Option, error) {
 	var out []Option
-	err := s.st.catalog.Read(ctx, func(v *catalog.View) error {
+	err := s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
 		super, err := v.Options(ctx, catalog.SuperOptions)
 		if err != nil {
 			return err
 		}
 		own := map[string]string{}
 		if table != "" {
-			t, err := s.table(ctx, v, table)
+			t, err := s.table(ctx, v, g, table)
 			if err != nil {
 				return err
 			}
@@ -126,7 +127,7 @@ func (s *Session) Options(ctx context.Context, table string) ([]Option, error) {
 // SetOption sets an option of table, or of the SuperTable when table is "".
 // An empty value removes the setting.
 func (s *Session) SetOption(ctx context.Context, table, name, value string) error {
-	if err := s.need(rbac.Create, table); err != nil {
+	if err := s.need(ctx, rbac.Create, table); err != nil {
 		return err
 	}
 	if err := ingest.CheckOption(name, value); err != nil {
@@ -134,8 +135,8 @@ func (s *Session) SetOption(ctx context.Context, table, name, value string) erro
 	}
 	id := int64(catalog.SuperOptions)
 	if table != "" {
-		err := s.st.catalog.Read(ctx, func(v *catalog.View) error {
-			t, err := s.table(ctx, v, table)
+		err := s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
+			t, err := s.table(ctx, v, g, table)
 			id = t.ID
 			return err
 		})
@@ -144,4 +145,12 @@ func (s *Session) SetOption(ctx context.Context, table, name, value string) erro
 		}
 	}
 	return s.st.catalog.SetOption(ctx, id, strings.ToLower(name), value)
+}
+
+// SetReadOnly makes the SuperTable refuse every write, or accept them again.
+func (s *Session) SetReadOnly(ctx context.Context, readOnly bool) error {
+	if err := s.need(ctx, rbac.Create, ""); err != nil {
+		return err
+	}
+	return s.st.catalog.SetReadOnly(ctx, readOnly)
 }

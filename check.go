@@ -39,7 +39,7 @@ var probes = []catalog.Probe{
 // Check compares the catalog with storage and verifies every invariant; deep
 // also reads every file and verifies its checksum.
 func (s *Session) Check(ctx context.Context, deep bool) (CheckReport, error) {
-	if err := s.need(rbac.Control, ""); err != nil {
+	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return CheckReport{}, err
 	}
 	if err := s.st.catalog.CatchUp(ctx); err != nil {

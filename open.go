@@ -24,6 +24,7 @@ type SuperTable struct {
 	org, name string
 	catalog   *catalog.Catalog
 	writer    *ingest.Writer
+	policies  policyCache
 
 	mu      sync.Mutex
 	engines map[string]engine.Engine // by the data folders that they read; "" writes; guarded by mu
@@ -31,7 +32,7 @@ type SuperTable struct {
 
 func newSuperTable(l *Lake, folder storage.Folder, org, name string, c *catalog.Catalog) *SuperTable {
 	st := &SuperTable{lake: l, folder: folder, org: org, name: name, catalog: c, engines: map[string]engine.Engine{}}
-	st.writer = &ingest.Writer{Catalog: c, Engine: st.writeEngine, Super: name, Logger: l.opts.Logger}
+	st.writer = &ingest.Writer{Catalog: c, Engine: st.writeEngine, Super: name, Logger: l.opts.Logger, Authorize: st.grantIn}
 	return st
 }
 
@@ -143,7 +144,7 @@ func (e queryEnv) Super(ctx context.Context, name string) (*query.Super, error) 
 	if err != nil {
 		return nil, err
 	}
-	return other.querySuper(e.principal), nil
+	return other.guest(e.principal), nil
 }
 
 // Engine gives the locked engine for a set of SuperTables.
@@ -151,6 +152,26 @@ func (e queryEnv) Engine(_ context.Context, supers []*query.Super) (engine.Engin
 	return e.st.readEngine(supers)
 }
 
-func (s *SuperTable) querySuper(p rbac.Principal) *query.Super {
-	return &query.Super{Organization: s.org, Name: s.name, Catalog: s.catalog, Grant: rbac.Policy{}.Grant(p)}
+// querySuper is the SuperTable as a query of the principal may use it.
+func (s *SuperTable) querySuper(who rbac.Principal) *query.Super {
+	return &query.Super{Organization: s.org, Name: s.name, Catalog: s.catalog, Authorize: func(ctx context.Context, v *catalog.View) (rbac.Grant, error) {
+		return s.grantIn(ctx, v, who)
+	}}
+}
+
+// guest is another SuperTable of the organization as a query may use it: the
+// principal is the user of the same name there (decision 12), and without one
+// the SuperTable does not exist.
+func (s *SuperTable) guest(who rbac.Principal) *query.Super {
+	return &query.Super{Organization: s.org, Name: s.name, Catalog: s.catalog, Authorize: func(ctx context.Context, v *catalog.View) (rbac.Grant, error) {
+		p, err := s.policyIn(ctx, v)
+		if err != nil {
+			return rbac.Grant{}, err
+		}
+		there, err := p.PrincipalNamed(who.Name())
+		if err != nil {
+			return rbac.Grant{}, errs.New(errs.NotFound, "SuperTable not found: %s/%s", s.org, s.name)
+		}
+		return p.Grant(there)
+	}}
 }

@@ -147,6 +147,7 @@ type HistoryEntry struct {
 	Deleted   int64     `json:"deleted"`
 	Principal string    `json:"principal"`
 	Message   string    `json:"message"`
+	Withheld  bool      `json:"-"` // inserted and deleted are not told: the principal sees some rows only
 }
 
 // Alteration is one change of a table's schema: exactly one field is set.

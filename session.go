@@ -9,18 +9,19 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/datafile"
 	"github.com/supertable-go/supertable/ingest"
 	"github.com/supertable-go/supertable/ingest/source"
 	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/query"
 	"github.com/supertable-go/supertable/rbac"
+	"github.com/supertable-go/supertable/scan"
 )
 
 // Session is a SuperTable as one principal sees it. It is safe for concurrent use.
 type Session struct {
 	st        *SuperTable
-	principal rbac.Principal
-	grant     rbac.Grant
+	principal rbac.Principal // what he may do is looked at with each call
 }
 
 // Write writes the batches of rows, read once and not released, into table.
@@ -69,7 +70,11 @@ func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *W
 			o.Progress(WriteProgress{Phase: p.Phase, Fraction: p.Fraction, Bytes: int64(max(0, p.Fraction) * float64(p.TotalBytes)), TotalBytes: p.TotalBytes, Rows: p.Rows})
 		}
 	}
-	r, err := s.st.writer.Write(ctx, s.grant, table, in, io)
+	g, err := s.authorize(ctx)
+	if err != nil {
+		return WriteResult{}, err
+	}
+	r, err := s.st.writer.Write(ctx, g, table, in, io)
 	if err != nil {
 		return WriteResult{}, s.named(err, table)
 	}
@@ -124,48 +129,94 @@ func (r *Rows) Report() Report {
 	}
 }
 
-// visible reports whether the principal may know that a table exists.
-func (s *Session) visible(table string) bool {
-	return s.grant.Permits(rbac.Read, table) || s.grant.Permits(rbac.Meta, table)
+// visible reports whether a principal may know that a table exists.
+func visible(g rbac.Grant, table string) bool {
+	return g.Permits(rbac.Read, table) || g.Permits(rbac.Meta, table)
 }
 
 // table finds a table that the principal may know of.
-func (s *Session) table(ctx context.Context, v *catalog.View, name string) (catalog.Table, error) {
+func (s *Session) table(ctx context.Context, v *catalog.View, g rbac.Grant, name string) (catalog.Table, error) {
 	t, err := v.Table(ctx, name, v.Head.ID)
-	if errs.KindOf(err) == errs.NotFound || err == nil && !s.visible(t.Name) {
+	if errs.KindOf(err) == errs.NotFound || err == nil && !visible(g, t.Name) {
 		return t, errs.New(errs.NotFound, "Table not found: %s/%s/%s", s.st.org, s.st.name, name)
 	}
 	return t, err
 }
 
-// Tables lists the tables, sorted by name.
+// withView runs fn in one view of the catalog with the rights that hold in it.
+func (s *Session) withView(ctx context.Context, fn func(v *catalog.View, g rbac.Grant) error) error {
+	return s.st.catalog.Read(ctx, func(v *catalog.View) error {
+		g, err := s.st.grantIn(ctx, v, s.principal)
+		if err != nil {
+			return err
+		}
+		return fn(v, g)
+	})
+}
+
+// Tables lists the tables, sorted by name. Of a table of which the principal
+// sees some rows only, it tells the number of those, and neither files nor bytes.
 func (s *Session) Tables(ctx context.Context) ([]TableInfo, error) {
 	if err := s.st.catalog.CatchUp(ctx); err != nil {
 		return nil, err
 	}
-	out := []TableInfo{}
-	err := s.st.catalog.Read(ctx, func(v *catalog.View) error {
+	out, partly := []TableInfo{}, []int{}
+	err := s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
 		list, err := v.Listing(ctx)
 		for _, l := range list {
-			if s.visible(l.Name) {
-				out = append(out, TableInfo{Name: l.Name, Version: l.Version, Rows: l.Rows, Files: l.Files, Bytes: l.Bytes, Updated: l.Updated})
+			if !visible(g, l.Name) {
+				continue
 			}
+			info := TableInfo{Name: l.Name, Version: l.Version, Rows: l.Rows, Files: l.Files, Bytes: l.Bytes, Updated: l.Updated}
+			if !g.AllRows(rbac.Meta, l.Name) {
+				info.Rows, info.Files, info.Bytes = 0, 0, 0
+				partly = append(partly, len(out))
+			}
+			out = append(out, info)
 		}
 		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range partly {
+		if out[i].Rows, err = s.countVisible(ctx, out[i].Name); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
-// Schema lists the columns of table in order.
+// countVisible counts the rows of a table that the principal sees; 0 when he
+// may not read any.
+func (s *Session) countVisible(ctx context.Context, table string) (int64, error) {
+	rows, err := s.Query(ctx, "SELECT count(*) FROM "+datafile.Quote(table), nil)
+	if kind := errs.KindOf(err); err != nil && (kind == errs.NotFound || kind == errs.Denied) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	var n int64
+	for rows.Next() {
+		if col, ok := rows.Batch().Column(0).(*array.Int64); ok && col.Len() > 0 {
+			n = col.Value(0)
+		}
+	}
+	return n, rows.Err()
+}
+
+// Schema lists the columns of table, in order, that exist for the principal.
 func (s *Session) Schema(ctx context.Context, table string) ([]Column, error) {
 	var out []Column
-	err := s.st.catalog.Read(ctx, func(v *catalog.View) error {
-		t, err := s.table(ctx, v, table)
+	err := s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
+		t, err := s.table(ctx, v, g, table)
 		if err != nil {
 			return err
 		}
 		cols, err := v.Columns(ctx, t.ID, v.Head.ID)
-		for _, c := range cols {
+		for _, c := range scan.VisibleColumns(g.Rules(rbac.Meta, t.Name), cols) {
 			out = append(out, Column{Name: c.Name, Type: c.Type.SQL(), Nullable: c.Nullable})
 		}
 		return err
@@ -173,16 +224,18 @@ func (s *Session) Schema(ctx context.Context, table string) ([]Column, error) {
 	return out, err
 }
 
-// History lists changes, newest first: of one table, or of all when table is "".
+// History lists changes, newest first: of one table, or of all when table is
+// "". The counts of a table of which the principal sees some rows only are
+// withheld.
 func (s *Session) History(ctx context.Context, table string) ([]HistoryEntry, error) {
 	if err := s.st.catalog.CatchUp(ctx); err != nil {
 		return nil, err
 	}
 	out := []HistoryEntry{}
-	err := s.st.catalog.Read(ctx, func(v *catalog.View) error {
+	err := s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
 		var id int64
 		if table != "" {
-			t, err := s.table(ctx, v, table)
+			t, err := s.table(ctx, v, g, table)
 			if err != nil {
 				return err
 			}
@@ -191,14 +244,34 @@ func (s *Session) History(ctx context.Context, table string) ([]HistoryEntry, er
 		if s.st.catalog.Foreign() {
 			return nil // nobody kept one
 		}
+		names, err := currentNames(ctx, v)
+		if err != nil {
+			return err
+		}
 		list, err := v.History(ctx, id)
 		for _, e := range list {
-			if s.visible(e.Table) {
-				out = append(out, HistoryEntry{Snapshot: e.Snapshot, Version: e.Version, Time: e.Time, Table: e.Table, Operation: e.Operation, Inserted: e.Inserted, Deleted: e.Deleted, Principal: e.Principal, Message: e.Message})
+			now, lives := names[e.TableID]
+			if !visible(g, e.Table) || lives && !visible(g, now) {
+				continue
 			}
+			entry := HistoryEntry{Snapshot: e.Snapshot, Version: e.Version, Time: e.Time, Table: e.Table, Operation: e.Operation, Inserted: e.Inserted, Deleted: e.Deleted, Principal: e.Principal, Message: e.Message}
+			if !g.AllRows(rbac.Meta, e.Table) || lives && !g.AllRows(rbac.Meta, now) {
+				entry.Inserted, entry.Deleted, entry.Withheld = 0, 0, true
+			}
+			out = append(out, entry)
 		}
 		return err
 	})
+	return out, err
+}
+
+// currentNames gives the names of the live tables by id.
+func currentNames(ctx context.Context, v *catalog.View) (map[int64]string, error) {
+	tables, err := v.Tables(ctx, v.Head.ID)
+	out := make(map[int64]string, len(tables))
+	for _, t := range tables {
+		out[t.ID] = t.Name
+	}
 	return out, err
 }
 

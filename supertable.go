@@ -16,7 +16,6 @@ import (
 
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/internal/errs"
-	"github.com/supertable-go/supertable/rbac"
 	"github.com/supertable-go/supertable/storage"
 )
 
@@ -119,7 +118,7 @@ func (l *Lake) Create(ctx context.Context, org, name string, o *CreateOptions) (
 }
 
 func (l *Lake) catalogOptions() catalog.Options {
-	return catalog.Options{Now: l.opts.Now, Logger: l.opts.Logger, LeaseTTL: l.opts.LeaseTTL, CreatedBy: "supertable"}
+	return catalog.Options{Now: l.opts.Now, Logger: l.opts.Logger, LeaseTTL: l.opts.LeaseTTL, CreatedBy: "supertable", Policy: birth(l.opts.Now())}
 }
 
 // locate finds the folder of a SuperTable; names are unique without regard to
@@ -307,11 +306,18 @@ func (l *Lake) dropped(ctx context.Context, folder storage.Folder) (dropped bool
 
 // Session is the SuperTable as the principal sees it; principal is a user's
 // name or hash. An unknown one is Denied.
-func (s *SuperTable) Session(_ context.Context, principal string) (*Session, error) {
-	policy := rbac.Policy{}
-	p, err := policy.Principal(principal)
+func (s *SuperTable) Session(ctx context.Context, principal string) (*Session, error) {
+	out := &Session{st: s}
+	err := s.catalog.Read(ctx, func(v *catalog.View) error {
+		p, err := s.policyIn(ctx, v)
+		if err != nil {
+			return err
+		}
+		out.principal, err = p.Principal(principal)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &Session{st: s, principal: p, grant: policy.Grant(p)}, nil
+	return out, nil
 }

@@ -42,6 +42,8 @@ type Options struct {
 	LeaseTTL time.Duration
 	// CreatedBy is stored in a new catalog.
 	CreatedBy string
+	// Policy is what a new SuperTable is born with.
+	Policy Policy
 }
 
 // Catalog is an open catalog. It is safe for concurrent use, and other
@@ -238,7 +240,10 @@ func initialise(ctx context.Context, db *sql.DB, folder storage.Folder, o Option
 		} else if created, err = adoptable(ctx, q, folder); err != nil {
 			return err
 		}
-		return migrate(ctx, q, o)
+		if err := migrate(ctx, q, o); err != nil {
+			return err
+		}
+		return bear(ctx, q, o)
 	})
 	return created, err
 }

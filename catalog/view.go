@@ -123,6 +123,18 @@ func (v *View) Table(ctx context.Context, name string, at int64) (Table, error) 
 	return ts[0], nil
 }
 
+// TableByID finds a table by its id.
+func (v *View) TableByID(ctx context.Context, id, at int64) (Table, error) {
+	ts, err := v.tables(ctx, tableColumns+`AND t.table_id = ?2`, at, id)
+	if err != nil {
+		return Table{}, err
+	}
+	if len(ts) == 0 {
+		return Table{}, errs.New(errs.NotFound, "no such table")
+	}
+	return ts[0], nil
+}
+
 func (v *View) tables(ctx context.Context, query string, args ...any) ([]Table, error) {
 	rows, err := v.q.QueryContext(ctx, query, args...)
 	if err != nil {

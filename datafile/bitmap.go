@@ -55,3 +55,14 @@ func (b Bitmap) Positions() []int64 {
 	}
 	return out
 }
+
+// Complement has the rows below n that b has not.
+func (b Bitmap) Complement(n int64) Bitmap {
+	out := NewBitmap(n)
+	for i := range n {
+		if !b.Has(i) {
+			out.Set(i)
+		}
+	}
+	return out
+}

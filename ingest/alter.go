@@ -44,7 +44,7 @@ func (w *Writer) Alter(ctx context.Context, g rbac.Grant, table string, a Altera
 	}
 	name := table
 	done, err := w.Catalog.Commit(ctx, func(ctx context.Context, v *catalog.View) (*catalog.Change, error) {
-		if err := w.writable(ctx, v); err != nil {
+		if err := w.permit(ctx, v, g, rbac.Create, table); err != nil {
 			return nil, err
 		}
 		t, err := v.Table(ctx, table, v.Head.ID)
@@ -210,7 +210,7 @@ func (w *Writer) Drop(ctx context.Context, g rbac.Grant, table string) error {
 		return errs.New(errs.Denied, "You don't have permission to drop this table.")
 	}
 	_, err := w.Catalog.Commit(ctx, func(ctx context.Context, v *catalog.View) (*catalog.Change, error) {
-		if err := w.writable(ctx, v); err != nil {
+		if err := w.permit(ctx, v, g, rbac.Control, table); err != nil {
 			return nil, err
 		}
 		t, err := v.Table(ctx, table, v.Head.ID)

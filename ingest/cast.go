@@ -64,7 +64,7 @@ type casting struct {
 }
 
 func (c *casting) decide(ctx context.Context, v *catalog.View, inside bool) (*catalog.Change, error) {
-	if err := c.w.writable(ctx, v); err != nil {
+	if err := c.w.permit(ctx, v, c.g, rbac.Create, c.name); err != nil {
 		return nil, err
 	}
 	t, err := v.Table(ctx, c.name, v.Head.ID)

@@ -39,6 +39,9 @@ type job struct {
 	deletes *deleteFiles
 	stages  []*stage
 
+	rights  *rights // what the principal's rules leave of the write
+	checked *stage  // whose rows were held against them
+
 	limits    map[string]int64 // options that hold for the table
 	attempt   int
 	committed bool
@@ -101,7 +104,10 @@ func (j *job) readBase(ctx context.Context) error {
 		if err := j.w.writable(ctx, v); err != nil {
 			return err
 		}
-		var err error
+		_, err := j.renew(ctx, v)
+		if err != nil {
+			return err
+		}
 		if j.base, err = j.load(ctx, v); err != nil {
 			return err
 		}
@@ -242,6 +248,9 @@ func (j *job) open(ctx context.Context) error {
 		}
 		j.cols = append(j.cols, inColumn{c.Name, t})
 	}
+	if err := j.govern(); err != nil {
+		return err
+	}
 	if !j.base.exists {
 		return nil
 	}
@@ -331,6 +340,13 @@ func (j *job) decide(ctx context.Context, v *catalog.View) (*catalog.Change, err
 	if err := j.w.writable(ctx, v); err != nil {
 		return nil, err
 	}
+	changed, err := j.renew(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	if changed {
+		return nil, errAgain // the work was held against other rights
+	}
 	st, err := j.load(ctx, v)
 	if err != nil {
 		return nil, err
@@ -413,7 +429,19 @@ func (j *job) prepareIn(ctx context.Context, v *catalog.View, st *state, snapsho
 	} else {
 		j.plan = p
 	}
+	if j.rights == nil { // they changed
+		if err := j.govern(); err != nil {
+			return err
+		}
+		j.checked, j.ready = nil, nil
+	}
+	if err := j.checkInputRows(ctx); err != nil {
+		return err
+	}
 	if j.o.NewerThan != "" && (j.moved(st) || j.ready.exists != st.exists) {
+		if err := j.checkStale(ctx, v, st); err != nil {
+			return err
+		}
 		if err := j.dropStale(ctx, v, st); err != nil {
 			return err
 		}
@@ -434,6 +462,9 @@ func (j *job) prepareIn(ctx context.Context, v *catalog.View, st *state, snapsho
 			j.deletes = newDeleteFiles(j)
 		}
 		if err := j.deletes.prepare(ctx, v, st, snapshot); err != nil {
+			return err
+		}
+		if err := j.checkReplaced(ctx, v, st); err != nil {
 			return err
 		}
 	}

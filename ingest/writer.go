@@ -30,6 +30,9 @@ type Writer struct {
 	// Super is the SuperTable's own name, which no table may carry.
 	Super  string
 	Logger *slog.Logger
+	// Authorize gives the rights of a principal under the policy that holds in
+	// the view: what a grant says is looked at again at the commit.
+	Authorize func(ctx context.Context, v *catalog.View, who rbac.Principal) (rbac.Grant, error)
 }
 
 // Input is what a write reads: files, or one stream of batches.
@@ -93,7 +96,7 @@ func (w *Writer) Write(ctx context.Context, g rbac.Grant, table string, in Input
 		return Result{}, err
 	}
 	if !g.Permits(rbac.Write, table) { // I6
-		return Result{}, errs.New(errs.Denied, "You don't have permission to write to this table.")
+		return Result{}, deniedWrite()
 	}
 	if o.DeleteAll {
 		return w.deleteAll(ctx, g, table, o)
@@ -141,6 +144,9 @@ func (w *Writer) deleteAll(ctx context.Context, g rbac.Grant, table string, o Op
 		}
 		t, err := v.Table(ctx, table, v.Head.ID)
 		if err != nil {
+			return nil, err
+		}
+		if err := w.governAll(ctx, v, g, t, o); err != nil {
 			return nil, err
 		}
 		res = Result{Table: t.Name, signature: signature(o, 0)}

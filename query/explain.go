@@ -94,6 +94,9 @@ func (q *run) draw(lines []string, n planNode, depth int) []string {
 			facts = append(facts, strings.ToLower(key)+" "+q.fact(v))
 		}
 	}
+	if q.restricted() { // they tell of rows that do not exist for him, and of the policy
+		facts = nil
+	}
 	line := strings.Repeat("  ", depth) + strings.ReplaceAll(strings.TrimSpace(name), "_", " ")
 	if len(facts) > 0 {
 		line += "  [" + strings.Join(facts, "; ") + "]"
@@ -103,6 +106,19 @@ func (q *run) draw(lines []string, n planNode, depth int) []string {
 		lines = q.draw(lines, c, depth+1)
 	}
 	return lines
+}
+
+// restricted reports whether the principal sees some table of the text only in
+// part.
+func (q *run) restricted() bool {
+	for _, r := range q.refs {
+		for _, m := range r.members {
+			if !m.whole() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 var scanColumn = regexp.MustCompile(`\bc\d+\b`)

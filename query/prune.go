@@ -226,3 +226,56 @@ func timeLiteral(t datafile.Type, typ, text string) (datafile.Bound, bool) {
 	}
 	return datafile.ParseBound(datafile.Type{Name: "timestamp"}, text)
 }
+
+// harmless writes what e says of columns that compare with their constants
+// without a cast of the column: conditions that cannot fail on any value. What
+// it leaves out of an AND only makes the condition weaker.
+func (p pruner) harmless(e statement.Expr) (string, bool) {
+	switch x := e.(type) {
+	case statement.And:
+		var parts []string
+		for _, c := range x {
+			if s, ok := p.harmless(c); ok {
+				parts = append(parts, s)
+			}
+		}
+		return "(" + strings.Join(parts, " AND ") + ")", len(parts) > 0
+	case statement.Or:
+		parts := make([]string, len(x))
+		for i, c := range x {
+			var ok bool
+			if parts[i], ok = p.harmless(c); !ok {
+				return "", false
+			}
+		}
+		return "(" + strings.Join(parts, " OR ") + ")", true
+	case statement.Compare:
+		return p.harmlessList(x.Column, " "+string(x.Op)+" ", []statement.Literal{x.Value}, "")
+	case statement.In:
+		if !x.Not {
+			return p.harmlessList(x.Column, " IN (", x.Values, ")")
+		}
+	case statement.Null:
+		if c, ok := p.column(x.Column); ok {
+			return datafile.Quote(c.Name) + " IS " + map[bool]string{true: "NOT "}[x.Not] + "NULL", true
+		}
+	}
+	return "", false
+}
+
+func (p pruner) harmlessList(column, before string, list []statement.Literal, after string) (string, bool) {
+	c, ok := p.column(column)
+	if !ok {
+		return "", false
+	}
+	parts := make([]string, len(list))
+	for i, lit := range list {
+		if _, sure := p.bound(c.Type, lit); !sure {
+			return "", false
+		}
+		if parts[i], ok = datafile.Literal(c.Type, lit.Text); !ok {
+			return "", false
+		}
+	}
+	return datafile.Quote(c.Name) + before + strings.Join(parts, ", ") + after, true
+}

@@ -26,7 +26,11 @@ import (
 type Super struct {
 	Organization, Name string
 	Catalog            *catalog.Catalog
-	Grant              rbac.Grant
+	// Authorize gives the principal's rights under the policy that holds in
+	// the view. They hold for older snapshots too.
+	Authorize func(ctx context.Context, v *catalog.View) (rbac.Grant, error)
+
+	grant rbac.Grant // for the query that runs
 }
 
 // Env is what the read path needs of the lake around it.
@@ -60,6 +64,7 @@ type run struct {
 	conn   engine.Conn
 	text   string
 	stmt   *statement.Statement
+	bound  statement.Binding
 	supers map[string]*Super // by lower-case name
 	order  []*Super
 	refs   []*reference
@@ -74,16 +79,9 @@ type reference struct {
 	at      catalog.Snapshot
 	members []*member // one, or those of the whole SuperTable
 	union   bool
-	columns []datafile.Column // what the view shows
+	columns []datafile.Column // what the principal may use of it
 	fixed   string            // SQL of a metadata view
 	view    string
-}
-
-// member is one table below a reference.
-type member struct {
-	table   catalog.Table
-	columns []datafile.Column
-	scan    *scan.Scan
 }
 
 // Run runs one statement for the principal of own's grant and streams its
@@ -216,6 +214,9 @@ func (q *run) inViews(ctx context.Context, left []*Super, views map[*Super]*cata
 		if err != nil {
 			return err
 		}
+		if left[0].grant, err = left[0].Authorize(ctx, v); err != nil {
+			return err
+		}
 		views[left[0]] = v
 		return q.inViews(ctx, left[1:], views)
 	})
@@ -239,12 +240,14 @@ func (q *run) plan(ctx context.Context, views map[*Super]*catalog.View) error {
 	if q.stmt.Kind == statement.Describe {
 		return nil
 	}
-	binding, err := q.bind()
-	if err != nil {
+	if err := q.bind(); err != nil {
+		return err
+	}
+	if err := q.decide(); err != nil {
 		return err
 	}
 	for i, r := range q.refs {
-		if err := q.planScan(ctx, views[r.super], r, binding.Uses[i]); err != nil {
+		if err := q.planScan(ctx, views[r.super], r, q.bound.Uses[i]); err != nil {
 			return err
 		}
 	}
@@ -294,14 +297,7 @@ func (q *run) lookUp(ctx context.Context, v *catalog.View, r *reference) error {
 	case strings.EqualFold(r.t.Name, r.super.Name):
 		return q.lookUpUnion(ctx, v, r)
 	}
-	t, err := v.Table(ctx, r.t.Name, r.at.ID)
-	if errs.KindOf(err) == errs.NotFound || err == nil && !r.super.Grant.Permits(rbac.Read, t.Name) {
-		return errs.New(errs.NotFound, "Table not found: %s/%s/%s", r.super.Organization, r.super.Name, r.t.Name)
-	}
-	if err != nil {
-		return err
-	}
-	m, err := newMember(ctx, v, t, r.at.ID)
+	m, err := q.find(ctx, v, r)
 	if err != nil {
 		return err
 	}
@@ -309,38 +305,34 @@ func (q *run) lookUp(ctx context.Context, v *catalog.View, r *reference) error {
 	return nil
 }
 
-func newMember(ctx context.Context, v *catalog.View, t catalog.Table, at int64) (*member, error) {
-	cols, err := v.Columns(ctx, t.ID, at)
-	return &member{table: t, columns: cols}, err
-}
-
 // bind resolves the text's columns against those that the references show.
-func (q *run) bind() (statement.Binding, error) {
-	return q.stmt.Bind(func(i int, _ *statement.TableRef) []statement.Column {
+func (q *run) bind() error {
+	var err error
+	q.bound, err = q.stmt.Bind(func(i int, _ *statement.TableRef) []statement.Column {
 		cols := make([]statement.Column, len(q.refs[i].columns))
 		for k, c := range q.refs[i].columns {
 			cols[k] = statement.Column{Name: c.Name, Type: c.Type.SQL()}
 		}
 		return cols
 	}, q.o.Params)
+	return err
 }
 
 // planScan plans how a reference is read, without the files that its predicate
-// rules out.
+// or the principal's row filter rules out.
 func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, use statement.Use) error {
 	for _, m := range r.members {
-		p := pruner{columns: m.columns}
-		keep := func(*catalog.File) bool { return true }
-		var leaves []int64
-		if use.Filter != nil {
-			leaves = p.leaves(use.Filter)
-			keep = func(f *catalog.File) bool { return p.mayHold(f, use.Filter) }
-		}
+		p := newPredicates(m, use.Filter)
 		var err error
-		if m.scan, err = scan.Plan(ctx, v, m.table, r.at.ID, m.columns, leaves, v.PlannedFiles, keep); err != nil {
+		if m.scan, err = scan.Plan(ctx, v, m.table, r.at.ID, m.all, p.leaves(), v.PlannedFiles, p.mayHold); err != nil {
 			return err
 		}
-		q.report.add(m.scan.Counts)
+		if m.access.Open() { // else the counts would tell of rows that do not exist for him
+			q.report.add(m.scan.Counts)
+		}
+		if err := m.loadSecrets(ctx, v); err != nil {
+			return err
+		}
 	}
 	return nil
 }

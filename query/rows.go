@@ -16,7 +16,6 @@ import (
 	"github.com/supertable-go/supertable/datafile"
 	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/query/statement"
-	"github.com/supertable-go/supertable/rbac"
 )
 
 // splice makes the views and the text that reads them.
@@ -27,7 +26,7 @@ func (q *run) splice(ctx context.Context) (string, error) {
 	}
 	for i, r := range q.refs {
 		r.view = fmt.Sprintf("%s_%d", prefix, i)
-		if err := q.makeView(ctx, r); err != nil {
+		if err := q.makeView(ctx, r, q.bound.Uses[i]); err != nil {
 			return "", err
 		}
 	}
@@ -59,14 +58,14 @@ func viewPrefix() (string, error) {
 	return "v_" + hex.EncodeToString(b[:]), nil
 }
 
-func (q *run) makeView(ctx context.Context, r *reference) error {
+func (q *run) makeView(ctx context.Context, r *reference, use statement.Use) error {
 	sql, err := r.sql(func(dead [][]uint64) (uint64, error) {
 		token, release, err := q.conn.Live(dead)
 		if err == nil {
 			q.frees = append(q.frees, release)
 		}
 		return token, err
-	})
+	}, q.bound.MayRaise, use)
 	if err != nil {
 		return err
 	}
@@ -198,6 +197,10 @@ func (q *run) constants(ctx context.Context, sql string) (*Rows, error) {
 func (q *run) showTables(ctx context.Context) (*Rows, error) {
 	var rows []string
 	err := q.own.Catalog.Read(ctx, func(v *catalog.View) error {
+		g, err := q.own.Authorize(ctx, v)
+		if err != nil {
+			return err
+		}
 		at, err := q.snapshot(ctx, v, nil)
 		if err != nil {
 			return err
@@ -205,7 +208,7 @@ func (q *run) showTables(ctx context.Context) (*Rows, error) {
 		q.report.snapshot(q.own, at.ID, true)
 		tables, err := v.Tables(ctx, at.ID)
 		for _, t := range tables {
-			if q.own.Grant.Permits(rbac.Read, t.Name) || q.own.Grant.Permits(rbac.Meta, t.Name) {
+			if known(g, t.Name) {
 				rows = append(rows, "("+datafile.QuoteText(t.Name)+")")
 			}
 		}

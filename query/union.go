@@ -3,11 +3,13 @@ package query
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/datafile"
 	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/query/statement"
 	"github.com/supertable-go/supertable/rbac"
 	"github.com/supertable-go/supertable/scan"
 )
@@ -22,24 +24,22 @@ func (q *run) lookUpUnion(ctx context.Context, v *catalog.View, r *reference) er
 		return err
 	}
 	for _, t := range tables {
-		if systemTable(t.Name) || !r.super.Grant.Permits(rbac.Read, t.Name) {
+		if rbac.SystemTable(t.Name) || !readable(r.super.grant, t.Name) {
 			continue
 		}
-		m, err := newMember(ctx, v, t, r.at.ID)
+		m, err := newMember(ctx, v, r.super.grant, t, r.at.ID)
 		if err != nil {
 			return err
 		}
-		r.members = append(r.members, m)
+		if m != nil {
+			r.members = append(r.members, m)
+		}
 	}
 	if len(r.members) == 0 {
 		return errs.New(errs.NotFound, "SuperTable %s has no tables to read", r.super.Name)
 	}
 	r.columns, err = unionColumns(r.members)
 	return err
-}
-
-func systemTable(name string) bool {
-	return len(name) > 4 && strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__")
 }
 
 // unionColumns unites the members' columns in the order of first appearance;
@@ -80,24 +80,25 @@ func widest(a, b datafile.Type) (datafile.Type, bool) {
 	return datafile.Type{}, false
 }
 
-// sql gives the reference's rows.
-func (r *reference) sql(live scan.Live) (string, error) {
+// sql gives the reference's rows as the principal sees them.
+func (r *reference) sql(live scan.Live, mayRaise bool, use statement.Use) (string, error) {
 	if r.fixed != "" {
 		return r.fixed, nil
 	}
 	if !r.union {
-		return r.members[0].scan.SQL(live)
+		return r.members[0].sql(live, mayRaise, use.Filter)
 	}
+	columns := r.used(use)
 	var parts []string
 	for _, m := range r.members {
-		inner, err := m.scan.SQL(live)
+		inner, err := m.sql(live, mayRaise, nil) // a condition on the union may mean another type than the member's
 		if err != nil {
 			return "", err
 		}
-		sel := make([]string, len(r.columns))
-		for i, c := range r.columns {
+		sel := make([]string, len(columns))
+		for i, c := range columns {
 			expr := "CAST(NULL AS " + c.Type.SQL() + ")"
-			if k := datafile.FindColumn(m.columns, c.Name); k >= 0 {
+			if k := datafile.FindColumn(m.columns, c.Name); k >= 0 && m.shown(c.Name) {
 				expr = datafile.Convert(datafile.Quote(m.columns[k].Name), m.columns[k].Type, c.Type, true, "read")
 			}
 			sel[i] = expr + " AS " + datafile.Quote(c.Name)
@@ -105,6 +106,28 @@ func (r *reference) sql(live scan.Live) (string, error) {
 		parts = append(parts, fmt.Sprintf("SELECT %s FROM (%s)", strings.Join(sel, ", "), inner))
 	}
 	return strings.Join(parts, "\nUNION ALL\n"), nil
+}
+
+// used gives the columns of a union's view: all, or, when rules restrict some
+// member, those that the text uses, so that no other is there to be read.
+func (r *reference) used(use statement.Use) []datafile.Column {
+	restricted := false
+	for _, m := range r.members {
+		restricted = restricted || !m.whole()
+	}
+	if use.Star || !restricted {
+		return r.columns
+	}
+	var out []datafile.Column
+	for _, c := range r.columns {
+		if slices.ContainsFunc(use.Columns, func(u string) bool { return strings.EqualFold(u, c.Name) }) {
+			out = append(out, c)
+		}
+	}
+	if len(out) == 0 {
+		out = r.columns[:1] // only the rows count
+	}
+	return out
 }
 
 // metadataView answers information_schema.tables and .columns with our own
@@ -116,7 +139,7 @@ func (q *run) metadataView(ctx context.Context, v *catalog.View, r *reference) e
 	}
 	var rows []string
 	for _, t := range tables {
-		if !r.super.Grant.Permits(rbac.Read, t.Name) && !r.super.Grant.Permits(rbac.Meta, t.Name) {
+		if !known(r.super.grant, t.Name) {
 			continue
 		}
 		head := []string{datafile.QuoteText(r.super.Organization), datafile.QuoteText(r.super.Name), datafile.QuoteText(t.Name)}
@@ -128,7 +151,7 @@ func (q *run) metadataView(ctx context.Context, v *catalog.View, r *reference) e
 		if err != nil {
 			return err
 		}
-		for i, c := range cols {
+		for i, c := range scan.VisibleColumns(r.super.grant.Rules(rbac.Meta, t.Name), cols) {
 			rows = append(rows, "("+strings.Join(append(head[:3:3], datafile.QuoteText(c.Name), fmt.Sprint(i+1), datafile.QuoteText(c.Type.SQL()), "'YES'"), ", ")+")")
 		}
 	}
@@ -141,6 +164,11 @@ func (q *run) metadataView(ctx context.Context, v *catalog.View, r *reference) e
 	}
 	r.fixed = fixedSQL(names, rows)
 	return nil
+}
+
+// known reports whether the principal may know that a table exists.
+func known(g rbac.Grant, table string) bool {
+	return g.Permits(rbac.Read, table) || g.Permits(rbac.Meta, table)
 }
 
 // fixedSQL is a relation of constants.

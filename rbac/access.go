@@ -42,10 +42,24 @@ func (a Access) Open() bool { return a.Rows.All && len(a.Masks) == 0 }
 // Clear reports whether a column is shown as it is in every row.
 func (a Access) Clear(column string) bool { return a.Masks[strings.ToLower(column)] == nil }
 
+// Column is a column of a table: its name in the state that is read, and the
+// name that it has now, when that is another one. A rule must mean both: a
+// column that was renamed to a hidden one is hidden under its old name too.
+type Column struct{ Name, Now string }
+
+// Names makes columns that have the same name now.
+func Names(names ...string) []Column {
+	out := make([]Column, len(names))
+	for i, n := range names {
+		out[i] = Column{Name: n}
+	}
+	return out
+}
+
 // Visible lists the columns that some rule shows, in the table's order: those
 // that exist for the principal.
-func Visible(rules []Rule, columns []string) []string {
-	var out []string
+func Visible(rules []Rule, columns []Column) []Column {
+	var out []Column
 	for _, c := range columns {
 		if slices.ContainsFunc(rules, func(r Rule) bool { return r.allows(c) }) {
 			out = append(out, c)
@@ -57,17 +71,16 @@ func Visible(rules []Rule, columns []string) []string {
 // Decide unites the rules of one table for one use (decision 2): a rule helps
 // when it shows all columns that are used; the rows are those of any rule that
 // helps. Columns are the table's, of which those used must be Visible ones.
-func Decide(rules []Rule, table string, columns []string, use Use) (Access, error) {
-	visible := Visible(rules, columns)
-	used := visible
+func Decide(rules []Rule, table string, columns []Column, use Use) (Access, error) {
+	used := Visible(rules, columns)
 	if !use.Star {
-		used = slices.DeleteFunc(slices.Clone(visible), func(c string) bool {
-			return !slices.ContainsFunc(use.Columns, func(u string) bool { return strings.EqualFold(u, c) })
+		used = slices.DeleteFunc(used, func(c Column) bool {
+			return !slices.ContainsFunc(use.Columns, func(u string) bool { return strings.EqualFold(u, c.Name) })
 		})
 	}
 	var help []Rule
 	for _, r := range rules {
-		if !slices.ContainsFunc(used, func(c string) bool { return !r.allows(c) }) {
+		if !slices.ContainsFunc(used, func(c Column) bool { return !r.allows(c) }) {
 			help = append(help, r)
 		}
 	}
@@ -76,18 +89,26 @@ func Decide(rules []Rule, table string, columns []string, use Use) (Access, erro
 	case use.Star:
 		return Access{}, errs.New(errs.Denied, "no single role of yours shows all the columns of %s that your roles show together: name the columns in place of *", table)
 	default:
-		return Access{}, errs.New(errs.Denied, "no single role of yours shows the columns %s of %s together: ask for them in separate queries", strings.Join(used, ", "), table)
+		return Access{}, errs.New(errs.Denied, "no single role of yours shows the columns %s of %s together: ask for them in separate queries", strings.Join(columnNames(used), ", "), table)
 	}
-	a := Access{Columns: used, Rows: rowsOf(help), Masks: map[string][]MaskCase{}}
+	a := Access{Columns: columnNames(used), Rows: rowsOf(help), Masks: map[string][]MaskCase{}}
 	for _, r := range help {
 		a.Roles = append(a.Roles, r.Role)
 	}
 	for _, c := range used {
-		if cases := maskCases(help, strings.ToLower(c)); cases != nil {
-			a.Masks[strings.ToLower(c)] = cases
+		if cases := maskCases(help, c); cases != nil {
+			a.Masks[strings.ToLower(c.Name)] = cases
 		}
 	}
 	return a, nil
+}
+
+func columnNames(columns []Column) []string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = c.Name
+	}
+	return out
 }
 
 func rowsOf(rules []Rule) Rows {
@@ -104,11 +125,11 @@ func rowsOf(rules []Rule) Rows {
 // maskCases says how a column is shown: clear in the rows that a rule without
 // a mask shows, else by the mask of the oldest rule that shows the row
 // (decision 13). Nil is clear everywhere.
-func maskCases(help []Rule, column string) []MaskCase {
+func maskCases(help []Rule, column Column) []MaskCase {
 	var clear []Rule
 	var masked []MaskCase
 	for _, r := range help {
-		m, ok := r.Masks[column]
+		m, ok := r.mask(column)
 		if !ok {
 			clear = append(clear, r)
 			continue

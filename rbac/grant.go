@@ -73,9 +73,23 @@ type Rule struct {
 	Masks   map[string]Mask // by lower-case column; nil is none
 }
 
+// Whole reports whether the rule shows the whole table as it is.
+func (r Rule) Whole() bool { return r.Columns == nil && r.Filter == nil && len(r.Masks) == 0 }
+
 // allows reports whether the rule shows the column, be it masked.
-func (r Rule) allows(column string) bool {
+func (r Rule) allows(c Column) bool { return r.names(c.Name) && (c.Now == "" || r.names(c.Now)) }
+
+func (r Rule) names(column string) bool {
 	return r.Columns == nil || slices.ContainsFunc(r.Columns, func(c string) bool { return strings.EqualFold(c, column) })
+}
+
+// mask gives the mask of a column.
+func (r Rule) mask(c Column) (Mask, bool) {
+	m, ok := r.Masks[strings.ToLower(c.Now)]
+	if !ok {
+		m, ok = r.Masks[strings.ToLower(c.Name)]
+	}
+	return m, ok
 }
 
 // Rules lists what the principal's roles that permit p say of a table, oldest

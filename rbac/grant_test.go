@@ -128,7 +128,7 @@ func TestPermits(t *testing.T) {
 
 // TestDecide: how several roles unite (decision 2).
 func TestDecide(t *testing.T) {
-	columns := []string{"id", "Name", "ssn", "country"}
+	columns := rbac.Names("id", "Name", "ssn", "country")
 	const (
 		wide   = `{"role":"reader","tables":["t"],"columns":["id","name","country"],"filters":{"country":"US"}}`
 		narrow = `{"role":"reader","tables":["t"],"columns":["ID"]}`

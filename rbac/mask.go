@@ -84,3 +84,15 @@ func parseMask(column string, v any) (Mask, error) {
 	}
 	return mask, nil
 }
+
+// Document is the mask as it stands in a role's document.
+func (m Mask) Document() map[string]any {
+	doc := map[string]any{"type": m.Type}
+	switch m.Type {
+	case "first", "last":
+		doc["n"] = m.N
+	case "constant":
+		doc["value"] = m.Value
+	}
+	return doc
+}

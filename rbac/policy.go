@@ -85,6 +85,16 @@ func (p *Policy) Principal(nameOrHash string) (Principal, error) {
 	return Principal{u.Name, u.Hash}, nil
 }
 
+// PrincipalNamed is Principal by the user's name alone.
+func (p *Policy) PrincipalNamed(name string) (Principal, error) {
+	for _, u := range p.users {
+		if strings.EqualFold(u.Name, name) {
+			return Principal{u.Name, u.Hash}, nil
+		}
+	}
+	return Principal{}, errs.New(errs.Denied, "User does not exist or is invalid.")
+}
+
 // Grant gives the rights that a principal has under this policy. A user that
 // is gone is Denied.
 func (p *Policy) Grant(who Principal) (Grant, error) {

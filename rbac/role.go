@@ -274,3 +274,38 @@ func validName(s, more string) bool {
 	}
 	return s != "" && len(s) <= 127
 }
+
+// HasMasks reports whether the role masks any column of any table.
+func (r *Role) HasMasks() bool {
+	for _, ru := range r.rules {
+		if ru.masks != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Masks gives the masks of a table's columns, by lower-case name.
+func (r *Role) Masks(table string) map[string]Mask {
+	if ru := r.rule(table); ru != nil {
+		return ru.masks
+	}
+	return nil
+}
+
+// FilterDocument gives the row filter of a table as the document has it.
+func (r *Role) FilterDocument(table string) any {
+	doc := r.document
+	if tables, ok := doc["tables"].(map[string]any); ok {
+		doc = nil
+		for name, d := range tables {
+			if strings.EqualFold(name, table) || name == "*" && doc == nil {
+				doc, _ = d.(map[string]any)
+			}
+			if strings.EqualFold(name, table) {
+				break
+			}
+		}
+	}
+	return doc["filters"]
+}

@@ -1,9 +1,11 @@
 package rbac
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/supertable-go/supertable/internal/errs"
@@ -135,4 +137,47 @@ func (u *User) clone() *User {
 	c := *u
 	c.Roles = slices.Clone(u.Roles)
 	return &c
+}
+
+// Document is the user as it is stored, without his hash.
+func (u *User) Document() []byte {
+	roles := u.Roles
+	if roles == nil {
+		roles = []string{}
+	}
+	doc := map[string]any{
+		"username": u.Name, "roles": roles,
+		"created_ms": json.Number(strconv.FormatInt(u.CreatedMS, 10)), "modified_ms": json.Number(strconv.FormatInt(u.ModifiedMS, 10)),
+	}
+	if len(u.Attributes) > 0 {
+		doc["attributes"] = u.Attributes
+	}
+	return []byte(canonical(doc))
+}
+
+// LoadUser reads a stored document back.
+func LoadUser(hash string, text []byte) (*User, error) {
+	var stored struct {
+		Username   string         `json:"username"`
+		Roles      []string       `json:"roles"`
+		Attributes map[string]any `json:"attributes"`
+		CreatedMS  int64          `json:"created_ms"`
+		ModifiedMS int64          `json:"modified_ms"`
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&stored); err != nil || stored.Username == "" {
+		return nil, errs.Wrap(errs.Corrupt, err, "the catalog has a user that cannot be read")
+	}
+	return &User{Hash: hash, Name: stored.Username, Roles: stored.Roles, Attributes: stored.Attributes, CreatedMS: stored.CreatedMS, ModifiedMS: stored.ModifiedMS}, nil
+}
+
+// LoadRole reads a stored document back. One that this program does not
+// understand, or whose hash is another, is Corrupt: it must not mean less.
+func LoadRole(hash string, text []byte) (*Role, error) {
+	r, err := ParseRole(text)
+	if err != nil || r.Hash != hash {
+		return nil, errs.Wrap(errs.Corrupt, err, "the catalog has a role that cannot be read")
+	}
+	return r, nil
 }

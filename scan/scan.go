@@ -27,6 +27,9 @@ type Scan struct {
 	branches []*branch
 	inlined  []inlinedRows
 	retyped  map[int64]bool // columns, by id, that had another type once
+	// only, when not nil, are the rows to read, by file: those that are dead
+	// count like the others.
+	only map[int64]datafile.Bitmap
 }
 
 // Counts is what planning found: before pruning and after.
@@ -78,12 +81,26 @@ func Plan(ctx context.Context, v *catalog.View, t catalog.Table, at int64, cols 
 	if err != nil {
 		return nil, err
 	}
-	schemas, err := newSchemas(ctx, v, r)
-	if err != nil {
+	if err := r.plan(ctx, v, list, keep); err != nil {
 		return nil, err
 	}
-	if r.retyped, err = retyped(ctx, v, t, cols, list); err != nil {
-		return nil, err
+	return r, r.loadInlined(ctx, v)
+}
+
+// PlanRows plans to read just some rows of some files, by file id.
+func PlanRows(ctx context.Context, v *catalog.View, t catalog.Table, at int64, cols []datafile.Column, files []catalog.File, rows map[int64]datafile.Bitmap) (*Scan, error) {
+	r := &Scan{table: t, at: at, columns: cols, only: rows}
+	return r, r.plan(ctx, v, files, func(f *catalog.File) bool { return rows[f.ID].Count() > 0 })
+}
+
+// plan sorts the files that are kept into branches.
+func (r *Scan) plan(ctx context.Context, v *catalog.View, list []catalog.File, keep func(*catalog.File) bool) error {
+	schemas, err := newSchemas(ctx, v, r)
+	if err != nil {
+		return err
+	}
+	if r.retyped, err = retyped(ctx, v, r.table, r.columns, list); err != nil {
+		return err
 	}
 	byKey := map[branchKey]*branch{}
 	for i := range list {
@@ -99,10 +116,10 @@ func Plan(ctx context.Context, v *catalog.View, t catalog.Table, at int64, cols 
 		r.Counts.BytesRead += f.Size
 		r.Counts.RowsRead += live
 		if err := r.place(ctx, v, f, schemas, byKey); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return r, r.loadInlined(ctx, v)
+	return nil
 }
 
 // liveRows is how many rows of a file are live, by the catalog's counts.
@@ -118,7 +135,7 @@ func (r *Scan) place(ctx context.Context, v *catalog.View, f *catalog.File, sche
 	if f.Outside {
 		return errs.New(errs.Unsupported, "table %q has the file %s outside the data folder, where no query may read", r.table.Name, filepath.Base(f.Path))
 	}
-	key := branchKey{dirty: f.Dirty(), partial: f.PartialMax != nil && *f.PartialMax > r.at}
+	key := branchKey{dirty: f.Dirty() || r.only != nil, partial: f.PartialMax != nil && *f.PartialMax > r.at}
 	for _, c := range r.columns {
 		if r.widened(c, f) { // the later the file, the smaller the set: its size tells which it is
 			key.older++
@@ -145,6 +162,10 @@ func (r *Scan) place(ctx context.Context, v *catalog.View, f *catalog.File, sche
 	}
 	b.files = append(b.files, *f)
 	if !key.dirty {
+		return nil
+	}
+	if r.only != nil {
+		b.dead = append(b.dead, r.only[f.ID].Complement(f.Records))
 		return nil
 	}
 	dead, err := v.Dead(ctx, r.table, f, r.at)

@@ -86,9 +86,11 @@ func historyListing(list []supertable.HistoryEntry) listing {
 		"snapshot", "version", "time", "table", "operation", "inserted", "deleted", "principal", "message",
 	}}
 	for _, h := range list {
-		l.rows = append(l.rows, []any{
-			h.Snapshot, h.Version, h.Time, h.Table, h.Operation, h.Inserted, h.Deleted, h.Principal, h.Message,
-		})
+		row := []any{h.Snapshot, h.Version, h.Time, h.Table, h.Operation, h.Inserted, h.Deleted, h.Principal, h.Message}
+		if h.Withheld {
+			row[5], row[6] = nil, nil
+		}
+		l.rows = append(l.rows, row)
 	}
 	return l
 }
