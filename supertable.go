@@ -16,6 +16,7 @@ import (
 
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/rbac"
 	"github.com/supertable-go/supertable/storage"
 )
 
@@ -320,4 +321,9 @@ func (s *SuperTable) Session(ctx context.Context, principal string) (*Session, e
 		return nil, err
 	}
 	return out, nil
+}
+
+// IsSuperuser reports whether a name or hash means the user superuser.
+func IsSuperuser(principal string) bool {
+	return strings.EqualFold(principal, rbac.SuperuserName) || principal == rbac.SuperuserHash
 }

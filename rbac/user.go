@@ -36,8 +36,8 @@ type UserInput struct {
 	Attributes *map[string]any
 }
 
-// ParseUser reads {"username", "roles", "attributes"}. Keys that it does not
-// know are refused.
+// ParseUser reads {"username", "roles", "attributes"}. A hash, which a printed
+// user has, is left alone; other keys are refused.
 func ParseUser(text []byte) (UserInput, error) {
 	var in UserInput
 	v, err := decode(text)
@@ -48,7 +48,7 @@ func ParseUser(text []byte) (UserInput, error) {
 	if !ok {
 		return in, errs.New(errs.InvalidArgument, "a user is a JSON object")
 	}
-	if err := onlyKeys("user", m, "username", "roles", "attributes"); err != nil {
+	if err := onlyKeys("user", m, "username", "roles", "attributes", "hash"); err != nil {
 		return in, err
 	}
 	if n, ok := m["username"]; ok && n != nil {

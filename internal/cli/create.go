@@ -20,11 +20,10 @@ adopted. With --read-only every write is refused until --read-write.`,
 			if readOnly && readWrite {
 				return usagef(cmd, "--read-only and --read-write exclude each other")
 			}
-			o := &supertable.CreateOptions{}
 			if readOnly || readWrite {
-				o.ReadOnly = &readOnly
+				return a.create(cmd, &readOnly)
 			}
-			return a.create(cmd, o)
+			return a.create(cmd, nil)
 		},
 	}
 	cmd.Flags().BoolVar(&readOnly, "read-only", false, "refuse every write from now on")
@@ -32,11 +31,30 @@ adopted. With --read-only every write is refused until --read-write.`,
 	return cmd
 }
 
-func (a *app) create(cmd *cobra.Command, o *supertable.CreateOptions) error {
-	return a.withLake(cmd.Context(), func(lake *supertable.Lake) error {
-		_, created, err := lake.Create(cmd.Context(), a.flags.org, a.flags.super, o)
+// create makes the SuperTable, which the superuser alone may; others may find
+// that it is there, and with the right to, make it read-only or writable.
+func (a *app) create(cmd *cobra.Command, readOnly *bool) error {
+	ctx := cmd.Context()
+	return a.withLake(ctx, func(lake *supertable.Lake) error {
+		var st *supertable.SuperTable
+		var created bool
+		err := a.mayCreate()
+		if err == nil {
+			st, created, err = lake.Create(ctx, a.flags.org, a.flags.super, nil)
+		} else if there, oerr := lake.SuperTable(ctx, a.flags.org, a.flags.super); oerr == nil {
+			st, err = there, nil
+		}
 		if err != nil {
 			return err
+		}
+		s, err := st.Session(ctx, a.flags.user)
+		if err != nil {
+			return err
+		}
+		if readOnly != nil {
+			if err := s.SetReadOnly(ctx, *readOnly); err != nil {
+				return err
+			}
 		}
 		return a.printOne(object{
 			{"organization", a.flags.org}, {"super", a.flags.super}, {"created", created},

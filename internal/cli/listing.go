@@ -1,14 +1,16 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 )
 
 // listing is a small result in memory: named columns and rows of string,
-// int64, bool, time.Time or nil.
+// int64, bool, time.Time, json.RawMessage or nil.
 type listing struct {
 	columns []string
 	rows    [][]any
@@ -65,6 +67,47 @@ func (a *app) printOne(o object, sentence string) error {
 	})
 }
 
+// printObjects prints objects that may have different properties: in JSON each
+// has its own, elsewhere there is a column for each that occurs.
+func (a *app) printObjects(list []object, columns ...string) error {
+	if a.flags.format == formatJSON || a.flags.format == formatNDJSON {
+		return a.result(func(w io.Writer) error { return writeObjects(w, a.flags.format, list) })
+	}
+	l := listing{columns: columns}
+	for _, o := range list {
+		row := make([]any, len(columns))
+		for _, p := range o {
+			if i := slices.Index(columns, p.name); i >= 0 {
+				row[i] = p.value
+			}
+		}
+		l.rows = append(l.rows, row)
+	}
+	return a.printList(l)
+}
+
+func writeObjects(w io.Writer, format string, list []object) error {
+	between, after := ",\n", "]\n"
+	var b []byte
+	if format == formatJSON {
+		b = append(b, '[')
+	} else {
+		between, after = "\n", ""
+		if len(list) > 0 {
+			after = "\n"
+		}
+	}
+	for i, o := range list {
+		if i > 0 {
+			b = append(b, between...)
+		}
+		l := o.listing()
+		b = l.appendObject(b, l.rows[0])
+	}
+	_, err := w.Write(append(b, after...))
+	return err
+}
+
 func (l listing) writeJSON(w io.Writer) error {
 	b := []byte{'['}
 	for i, row := range l.rows {
@@ -96,7 +139,7 @@ func (l listing) appendObject(b []byte, row []any) []byte {
 		switch v := v.(type) {
 		case nil:
 			b = append(b, "null"...)
-		case int64, bool:
+		case int64, bool, json.RawMessage:
 			b = append(b, plainText(v)...)
 		default:
 			b = appendJSONString(b, plainText(v))
@@ -163,6 +206,8 @@ func plainText(v any) string {
 		return ""
 	case string:
 		return v
+	case json.RawMessage:
+		return string(v)
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case bool:

@@ -22,6 +22,21 @@ type session interface {
 	DropTable(ctx context.Context, table string) (bool, error)
 	DropSuperTable(ctx context.Context) error
 	Check(ctx context.Context, deep bool) (supertable.CheckReport, error)
+	governing
+}
+
+// governing is what the commands about roles and users need.
+type governing interface {
+	CreateRole(ctx context.Context, document []byte) (string, error)
+	Roles(ctx context.Context) ([]supertable.Role, error)
+	Role(ctx context.Context, hashOrName string) (supertable.Role, error)
+	DeleteRole(ctx context.Context, hashOrName string) (bool, error)
+	CreateUser(ctx context.Context, name string, roles []string, attributes map[string]any) (supertable.User, error)
+	Users(ctx context.Context) ([]supertable.User, error)
+	User(ctx context.Context, nameOrHash string) (supertable.User, error)
+	ModifyUser(ctx context.Context, nameOrHash string, change supertable.UserChange) (supertable.User, error)
+	DeleteUser(ctx context.Context, nameOrHash string) (bool, error)
+	Explain(ctx context.Context, user, table string) ([]supertable.Access, error)
 }
 
 var _ session = (*supertable.Session)(nil)
@@ -78,9 +93,21 @@ func (a *app) write(ctx context.Context, ready func() error, do func(session) er
 }
 
 func (a *app) createForWrite(ctx context.Context, lake *supertable.Lake) (*supertable.SuperTable, error) {
+	if err := a.mayCreate(); err != nil {
+		return nil, err
+	}
 	st, created, err := lake.Create(ctx, a.flags.org, a.flags.super, nil)
 	if err == nil && created {
 		a.note("created SuperTable %s", a.flags.super)
 	}
 	return st, err
+}
+
+// mayCreate refuses to make a SuperTable for anybody but the superuser: nobody
+// else is somebody in one that does not exist.
+func (a *app) mayCreate() error {
+	if !supertable.IsSuperuser(a.flags.user) {
+		return failf(supertable.Denied, "User does not exist or is invalid.")
+	}
+	return nil
 }
