@@ -207,7 +207,7 @@ func (v *View) Columns(ctx context.Context, table, at int64) ([]datafile.Column,
 			col.InitialDefault = &r.initial.String
 		}
 		if r.def.Valid && r.def.String != "NULL" && r.def.String != "" {
-			col.Default = &r.def.String
+			col.Default, col.Expression = &r.def.String, r.defaultKind.String == "expression"
 		}
 		out = append(out, col)
 	}

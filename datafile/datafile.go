@@ -41,6 +41,9 @@ type Column struct {
 	// Default is the value, as text, of future inserts by clients that omit
 	// the column. Nil is NULL.
 	Default *string
+	// Expression is set when Default is SQL of another client rather than a
+	// value: only that client can evaluate it.
+	Expression bool
 	// Begin is the snapshot of this version of the column.
 	Begin int64
 }

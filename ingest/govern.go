@@ -146,7 +146,7 @@ func (j *job) checkInputRows(ctx context.Context) error {
 	}
 	sel := make([]string, len(j.plan.columns))
 	for i, c := range j.plan.columns {
-		sel[i] = defaultValue(c) + " AS " + datafile.Quote(c.Name)
+		sel[i] = defaultValue(c.InitialDefault, c.Type) + " AS " + datafile.Quote(c.Name)
 		for _, f := range j.plan.file {
 			if f.column.ID == c.ID {
 				sel[i] = datafile.Quote(c.Name)
@@ -162,14 +162,6 @@ func (j *job) checkInputRows(ctx context.Context) error {
 	}
 	j.checked = j.raw
 	return nil
-}
-
-// defaultValue is what rows of a file without the column have.
-func defaultValue(c datafile.Column) string {
-	if c.InitialDefault != nil {
-		return "CAST(" + datafile.QuoteText(*c.InitialDefault) + " AS " + c.Type.SQL() + ")"
-	}
-	return "CAST(NULL AS " + c.Type.SQL() + ")"
 }
 
 // count counts the rows that do not fulfil a condition.

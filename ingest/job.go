@@ -480,6 +480,9 @@ func (j *job) restage(ctx context.Context, p *plan) error {
 	cols := j.plan.inputColumns()
 	from := j.raw.relation(j.plan)
 	for i := range p.file { // the rows are in the old plan's types now
+		if p.file[i].fill {
+			continue
+		}
 		p.file[i].in = inColumn{Name: cols[i].Name, Type: cols[i].Type}
 		t, ok := datafile.Unify(p.file[i].column.Type, cols[i].Type)
 		p.file[i].hollow = !ok || !t.Same(p.file[i].column.Type)

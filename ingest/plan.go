@@ -47,6 +47,7 @@ type planned struct {
 	hollow bool            // the types do not meet: right only while every value is NULL
 	was    datafile.Type   // the table's type before, for messages
 	known  bool            // the table had the column
+	fill   bool            // the input lacks it: every row has the column's default
 }
 
 // planSchema aligns the input's columns with the table's by name (decisions 5
@@ -69,6 +70,9 @@ func planSchema(st *state, in []inColumn, o Options) (*plan, error) {
 		}
 	}
 	if err := p.required(st, o); err != nil {
+		return nil, err
+	}
+	if err := p.fillDefaults(st, o); err != nil {
 		return nil, err
 	}
 	next := datafile.AssignIDs(p.columns, max(st.nextID, 1))
@@ -97,6 +101,23 @@ func (p *plan) required(st *state, o Options) error {
 	}
 	return nil
 }
+
+// fillDefaults adds the columns that the input lacks and that another client
+// gave a default which rows of a file without the column would not have.
+func (p *plan) fillDefaults(st *state, o Options) error {
+	for _, c := range st.columns {
+		if o.DeleteOnly || sameText(c.Default, c.InitialDefault) || slices.ContainsFunc(p.file, func(f planned) bool { return f.column.ID == c.ID }) {
+			continue
+		}
+		if c.Expression {
+			return errs.New(errs.Unsupported, "column %q has a default that only the client that set it can compute; give the column its values", c.Name)
+		}
+		p.file = append(p.file, planned{in: inColumn{Name: c.Name, Type: c.Type}, column: c, known: true, fill: true})
+	}
+	return nil
+}
+
+func sameText(a, b *string) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
 
 func checkInput(in []inColumn, o Options) error {
 	if len(in) == 0 {
@@ -221,12 +242,23 @@ func (p *plan) selectSQL(from string) string {
 		if f.hollow {
 			expr = datafile.Reject(name, f.column.Type, tag)
 		}
-		if f.known && !f.column.Nullable {
+		if f.fill {
+			expr = defaultValue(f.column.Default, f.column.Type)
+		}
+		if f.known && !f.column.Nullable && !f.fill {
 			expr = fmt.Sprintf("CASE WHEN %s IS NULL THEN error(%s) ELSE %s END", name, datafile.QuoteText(datafile.ConvertMark+tag+":"+nullMark), expr)
 		}
 		parts[i] = expr + " AS " + datafile.Quote(f.column.Name)
 	}
 	return "SELECT " + strings.Join(parts, ", ") + " FROM (" + from + ")"
+}
+
+// defaultValue is a default as SQL.
+func defaultValue(text *string, t datafile.Type) string {
+	if text == nil {
+		return "CAST(NULL AS " + t.SQL() + ")"
+	}
+	return "CAST(" + datafile.QuoteText(*text) + " AS " + t.SQL() + ")"
 }
 
 // nullMark stands in the place of a value that is NULL and may not be.

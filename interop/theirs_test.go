@@ -349,3 +349,26 @@ func TestTwoDeleteFiles(t *testing.T) {
 		t.Log("DuckDB reads this right now: catalog.File.More may go")
 	}
 }
+
+// TestTheirDefaults writes rows without columns that DuckDB gave other
+// defaults than their old rows have.
+func TestTheirDefaults(t *testing.T) {
+	l := newTheirs(t, "")
+	l.duck.run("CREATE TABLE lake.t (id BIGINT, a VARCHAR, b INTEGER)")
+	l.duck.run("INSERT INTO lake.t SELECT i, 'x', 1 FROM range(20) r(i)")
+	l.duck.run("ALTER TABLE lake.t ADD COLUMN c INTEGER DEFAULT 7")
+	l.duck.run("ALTER TABLE lake.t ALTER a SET DEFAULT 'later'")
+	l.duck.run("ALTER TABLE lake.t ALTER c DROP DEFAULT")
+	l.adopt()
+	l.write("t", "SELECT 100::BIGINT AS id, 5 AS b", nil)
+	equal(t, "rows with the defaults of today", l.duck.rows("SELECT count(*) FROM lake.t WHERE id = 100 AND a = 'later' AND b = 5 AND c IS NULL"), []string{"1"})
+	l.compareHead()
+	l.duck.run("ALTER TABLE lake.t ALTER b SET DEFAULT (1 + 1)")
+	l.duck.run("INSERT INTO lake.t (id) SELECT 200 + i FROM range(20) r(i)")
+	_, err := l.tryWrite("t", "SELECT 300::BIGINT AS id", nil)
+	if supertable.KindOf(err) != supertable.Unsupported {
+		t.Errorf("a default that is an expression: %v", err)
+	}
+	l.compareHead()
+	l.check()
+}
