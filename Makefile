@@ -24,6 +24,7 @@ FUZZTIME ?= 30s
 KILLS ?= 200
 SEED ?=
 BENCH ?=
+LAKE_TESTS ?=
 PKG ?= ./...
 ARGS ?=
 
@@ -81,6 +82,10 @@ crash: deps compiler ## kill KILLS=200 writers and look at what they leave; SEED
 .PHONY: interop
 interop: deps compiler ## the long random runs against DuckDB's own DuckLake; SEED= repeats a run
 	$(GO) test $(TESTFLAGS) -timeout 0 -count=1 -v ./interop/...
+
+.PHONY: conformance
+conformance: deps compiler ## replay the reference implementation's own tests; LAKE_TESTS=dir
+	ST_LAKE_TESTS='$(abspath $(LAKE_TESTS))' $(GO) test $(TESTFLAGS) -timeout 0 -count=1 -v -run TestConformance ./interop/
 
 .PHONY: bench
 bench: deps compiler ## ratios to raw DuckDB and DuckLake; BENCH=regexp, ARGS='-rows 1000000'
