@@ -27,7 +27,8 @@ func numberParam(s string) any {
 }
 
 // Alter changes a table's schema.
-func (s *Session) Alter(ctx context.Context, table string, a Alteration) (AlterResult, error) {
+func (s *Session) Alter(ctx context.Context, table string, a Alteration) (_ AlterResult, err error) {
+	defer s.audited(&ctx, "alter", a.describe(), table)(&err)
 	g, err := s.authorize(ctx)
 	if err == nil {
 		err = permit(g, rbac.Create, table)
@@ -62,6 +63,7 @@ func (s *Session) named(err error, table string) error {
 
 // DropTable drops table; dropped is false when there is none. Earlier snapshots still read it.
 func (s *Session) DropTable(ctx context.Context, table string) (dropped bool, err error) {
+	defer s.audited(&ctx, "drop", "", table)(&err)
 	g, err := s.authorize(ctx)
 	if err == nil {
 		err = permit(g, rbac.Control, table)
@@ -78,7 +80,8 @@ func (s *Session) DropTable(ctx context.Context, table string) (dropped bool, er
 
 // DropSuperTable removes the whole SuperTable: catalog, data and staging. The
 // mark in the catalog comes first, so that no writer can commit any more.
-func (s *Session) DropSuperTable(ctx context.Context) error {
+func (s *Session) DropSuperTable(ctx context.Context) (err error) {
+	defer s.audited(&ctx, "drop_super", "", "")(&err)
 	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return err
 	}
@@ -91,9 +94,9 @@ func (s *Session) DropSuperTable(ctx context.Context) error {
 }
 
 // Options lists the options that hold for table, or for the SuperTable when table is "".
-func (s *Session) Options(ctx context.Context, table string) ([]Option, error) {
-	var out []Option
-	err := s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
+func (s *Session) Options(ctx context.Context, table string) (out []Option, err error) {
+	defer s.guarded(ctx, "options", table)(&err)
+	err = s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
 		super, err := v.Options(ctx, catalog.SuperOptions)
 		if err != nil {
 			return err
@@ -126,12 +129,16 @@ func (s *Session) Options(ctx context.Context, table string) ([]Option, error) {
 
 // SetOption sets an option of table, or of the SuperTable when table is "".
 // An empty value removes the setting.
-func (s *Session) SetOption(ctx context.Context, table, name, value string) error {
-	if err := s.need(ctx, rbac.Create, table); err != nil {
+func (s *Session) SetOption(ctx context.Context, table, name, value string) (err error) {
+	defer s.audited(&ctx, "option_set", name+"="+value, table)(&err)
+	if err := s.need(ctx, optionNeeds(name), table); err != nil {
 		return err
 	}
 	if err := ingest.CheckOption(name, value); err != nil {
 		return err
+	}
+	if table != "" && auditOption(name) {
+		return errs.New(errs.InvalidArgument, "option %s is the SuperTable's: set it without a table", strings.ToLower(name))
 	}
 	id := int64(catalog.SuperOptions)
 	if table != "" {

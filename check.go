@@ -2,10 +2,12 @@ package supertable
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"sort"
 	"strings"
 
+	"github.com/supertable-go/supertable/audit"
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/rbac"
@@ -38,7 +40,8 @@ var probes = []catalog.Probe{
 
 // Check compares the catalog with storage and verifies every invariant; deep
 // also reads every file and verifies its checksum.
-func (s *Session) Check(ctx context.Context, deep bool) (CheckReport, error) {
+func (s *Session) Check(ctx context.Context, deep bool) (_ CheckReport, err error) {
+	defer s.guarded(ctx, "check", "")(&err)
 	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return CheckReport{}, err
 	}
@@ -89,6 +92,9 @@ func (c *checker) run(ctx context.Context, v *catalog.View, stored []string, lea
 		}
 	}
 	if err := c.files(ctx, v, stored, leased); err != nil {
+		return err
+	}
+	if err := c.audit(ctx, v); err != nil {
 		return err
 	}
 	return c.tables(ctx, v)
@@ -142,6 +148,18 @@ func (c *checker) file(f catalog.FileFact) {
 	} else if sum != f.SHA256 {
 		c.find("bad_checksum", path.Base(f.Rel), "the bytes are not those that were written")
 	}
+}
+
+// audit walks the chain of the audit, in a deep check.
+func (c *checker) audit(ctx context.Context, v *catalog.View) error {
+	if !c.deep || c.s.st.audit == nil {
+		return nil
+	}
+	found, err := audit.Verify(ctx, v, "")
+	if err == nil && !found.Valid {
+		c.find("broken_audit", fmt.Sprintf("record %d", *found.FirstBroken), "the audit's chain is broken here")
+	}
+	return err
 }
 
 // tables compares the live counts that the commits kept with the files, and

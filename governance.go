@@ -146,6 +146,7 @@ type UserChange struct {
 
 // policyOf gives the policy to those who may manage it.
 func (s *Session) policyOf(ctx context.Context) (p *rbac.Policy, err error) {
+	defer s.guarded(ctx, "policy", "")(&err)
 	err = s.st.catalog.Read(ctx, func(v *catalog.View) error {
 		p, err = s.managed(ctx, v)
 		return err
@@ -168,7 +169,8 @@ func (s *Session) managed(ctx context.Context, v *catalog.View) (*rbac.Policy, e
 
 // govern changes the policy: decide is given the one that holds, and what the
 // session may do is looked at inside the same transaction.
-func (s *Session) govern(ctx context.Context, decide func(v *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error)) error {
+func (s *Session) govern(ctx context.Context, action string, decide func(v *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error)) (err error) {
+	defer s.audited(&ctx, action, "", "")(&err)
 	return s.st.catalog.Govern(ctx, s.principal.Name(), func(ctx context.Context, v *catalog.View) (*catalog.PolicyChange, error) {
 		p, err := s.managed(ctx, v)
 		if err != nil {
@@ -186,7 +188,7 @@ func (s *Session) CreateRole(ctx context.Context, document []byte) (string, erro
 		return "", err
 	}
 	hash := ""
-	err = s.govern(ctx, func(v *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error) {
+	err = s.govern(ctx, "create_role", func(v *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error) {
 		stored, isNew, err := p.AddRole(r)
 		if err != nil {
 			return nil, err
@@ -267,7 +269,7 @@ func publicRole(r *rbac.Role) Role { return Role{Hash: r.Hash, Document: r.Docum
 // none. The role superadmin is protected. Needs CONTROL.
 func (s *Session) DeleteRole(ctx context.Context, hashOrName string) (bool, error) {
 	deleted := false
-	err := s.govern(ctx, func(_ *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error) {
+	err := s.govern(ctx, "delete_role", func(_ *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error) {
 		r, users, err := p.RemoveRole(hashOrName)
 		if err != nil || r == nil {
 			return nil, err
@@ -288,7 +290,7 @@ func userDocuments(users []*rbac.User) []catalog.Document {
 
 // RemoveRoleFromUsers takes a role from every user that has it. Needs CONTROL.
 func (s *Session) RemoveRoleFromUsers(ctx context.Context, hash string) error {
-	return s.govern(ctx, func(_ *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error) {
+	return s.govern(ctx, "remove_role_from_users", func(_ *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error) {
 		users, err := p.Strip(hash)
 		if err != nil || len(users) == 0 {
 			return nil, err
@@ -307,7 +309,7 @@ func (s *Session) CreateUser(ctx context.Context, name string, roles []string, a
 		in.Attributes = &values
 	}
 	var out User
-	err := s.govern(ctx, func(_ *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error) {
+	err := s.govern(ctx, "create_user", func(_ *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error) {
 		u, isNew, err := p.AddUser(in, s.nowMS())
 		if err != nil {
 			return nil, err
@@ -351,9 +353,9 @@ func (s *Session) Users(ctx context.Context) ([]User, error) {
 }
 
 // User finds a user by name or hash. Needs CONTROL, but for oneself.
-func (s *Session) User(ctx context.Context, nameOrHash string) (User, error) {
-	var out User
-	err := s.st.catalog.Read(ctx, func(v *catalog.View) error {
+func (s *Session) User(ctx context.Context, nameOrHash string) (out User, err error) {
+	defer s.guarded(ctx, "policy", "")(&err)
+	err = s.st.catalog.Read(ctx, func(v *catalog.View) error {
 		p, u, err := s.known(ctx, v, nameOrHash)
 		if err == nil {
 			_, out = p, publicUser(u)
@@ -398,7 +400,7 @@ func (s *Session) ModifyUser(ctx context.Context, nameOrHash string, change User
 		in.Attributes = &values
 	}
 	var out User
-	err := s.govern(ctx, func(_ *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error) {
+	err := s.govern(ctx, "modify_user", func(_ *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error) {
 		u, err := p.ChangeUser(nameOrHash, in, s.nowMS())
 		if err != nil {
 			return nil, err
@@ -418,7 +420,7 @@ func (s *Session) ModifyUser(ctx context.Context, nameOrHash string, change User
 // protected. Needs CONTROL.
 func (s *Session) DeleteUser(ctx context.Context, nameOrHash string) (bool, error) {
 	deleted := false
-	err := s.govern(ctx, func(_ *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error) {
+	err := s.govern(ctx, "delete_user", func(_ *catalog.View, p *rbac.Policy) (*catalog.PolicyChange, error) {
 		u, err := p.RemoveUser(nameOrHash)
 		if err != nil || u == nil {
 			return nil, err
@@ -449,9 +451,10 @@ type Access struct {
 // Explain says what a user may read, and why: of one table, or of all when
 // table is "". Needs CONTROL, but for oneself. A table that he may not read is
 // not in the list; asked for by name, it is NotFound.
-func (s *Session) Explain(ctx context.Context, user, table string) ([]Access, error) {
-	out := []Access{}
-	err := s.st.catalog.Read(ctx, func(v *catalog.View) error {
+func (s *Session) Explain(ctx context.Context, user, table string) (out []Access, err error) {
+	defer s.guarded(ctx, "access", "")(&err)
+	out = []Access{}
+	err = s.st.catalog.Read(ctx, func(v *catalog.View) error {
 		p, u, err := s.known(ctx, v, user)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/supertable-go/supertable/audit"
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/engine"
 	"github.com/supertable-go/supertable/engine/duckdb"
@@ -25,6 +26,7 @@ type SuperTable struct {
 	catalog   *catalog.Catalog
 	writer    *ingest.Writer
 	policies  policyCache
+	audit     *audit.Log // nil for a foreign lake
 
 	mu      sync.Mutex
 	engines map[string]engine.Engine // by the data folders that they read; "" writes; guarded by mu
@@ -32,6 +34,9 @@ type SuperTable struct {
 
 func newSuperTable(l *Lake, folder storage.Folder, org, name string, c *catalog.Catalog) *SuperTable {
 	st := &SuperTable{lake: l, folder: folder, org: org, name: name, catalog: c, engines: map[string]engine.Engine{}}
+	if !c.Foreign() {
+		st.audit = audit.NewLog(auditStore{c}, audit.Options{Now: l.opts.Now, Lost: l.auditLost})
+	}
 	st.writer = &ingest.Writer{Catalog: c, Engine: st.writeEngine, Super: name, Logger: l.opts.Logger, Authorize: st.grantIn}
 	return st
 }
@@ -43,6 +48,7 @@ func (s *SuperTable) Name() string { return s.name }
 func (s *SuperTable) Organization() string { return s.org }
 
 func (s *SuperTable) close() error {
+	s.audit.Flush()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []error
@@ -154,7 +160,7 @@ func (e queryEnv) Engine(_ context.Context, supers []*query.Super) (engine.Engin
 
 // querySuper is the SuperTable as a query of the principal may use it.
 func (s *SuperTable) querySuper(who rbac.Principal) *query.Super {
-	return &query.Super{Organization: s.org, Name: s.name, Catalog: s.catalog, Authorize: func(ctx context.Context, v *catalog.View) (rbac.Grant, error) {
+	return &query.Super{Organization: s.org, Name: s.name, Catalog: s.catalog, Audit: s.auditRelation(), Authorize: func(ctx context.Context, v *catalog.View) (rbac.Grant, error) {
 		return s.grantIn(ctx, v, who)
 	}}
 }
@@ -163,7 +169,7 @@ func (s *SuperTable) querySuper(who rbac.Principal) *query.Super {
 // principal is the user of the same name there (decision 12), and without one
 // the SuperTable does not exist.
 func (s *SuperTable) guest(who rbac.Principal) *query.Super {
-	return &query.Super{Organization: s.org, Name: s.name, Catalog: s.catalog, Authorize: func(ctx context.Context, v *catalog.View) (rbac.Grant, error) {
+	return &query.Super{Organization: s.org, Name: s.name, Catalog: s.catalog, Audit: s.auditRelation(), Authorize: func(ctx context.Context, v *catalog.View) (rbac.Grant, error) {
 		p, err := s.policyIn(ctx, v)
 		if err != nil {
 			return rbac.Grant{}, err

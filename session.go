@@ -46,10 +46,11 @@ func (s *Session) WriteFrom(ctx context.Context, table string, r io.Reader, o *W
 	return s.write(ctx, table, ingest.Input{Paths: []string{"-"}, Stdin: r}, o)
 }
 
-func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *WriteOptions) (WriteResult, error) {
+func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *WriteOptions) (res WriteResult, err error) {
 	if o == nil {
 		o = &WriteOptions{}
 	}
+	defer s.audited(&ctx, "write", "", table)(&err)
 	io := ingest.Options{
 		Key: o.Key, NewerThan: o.NewerThan, DeleteOnly: o.DeleteOnly && !o.DeleteAll, DeleteAll: o.DeleteAll, WriteID: o.WriteID,
 		CompressionLevel: o.CompressionLevel, Message: o.Message,
@@ -78,6 +79,9 @@ func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *W
 	if err != nil {
 		return WriteResult{}, s.named(err, table)
 	}
+	if r.Duplicate { // nothing was committed, so nothing is recorded yet
+		s.auditDuplicate(ctx, r)
+	}
 	return WriteResult{
 		Table: r.Table, Columns: r.Columns, Rows: r.Rows, Inserted: r.Inserted, Deleted: r.Deleted, SkippedStale: r.Skipped,
 		Snapshot: r.Snapshot, Version: r.Version, Duplicate: r.Duplicate,
@@ -93,8 +97,12 @@ func (s *Session) Query(ctx context.Context, sql string, o *QueryOptions) (*Rows
 	for k, v := range o.Params {
 		params[k] = paramValue(v)
 	}
+	done, err := s.auditQuery(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := query.Run(ctx, queryEnv{s.st, s.principal}, s.st.querySuper(s.principal), sql, query.Options{
-		AtVersion: o.AtVersion, AtTime: o.AtTime, Params: params, DefaultLimit: o.DefaultLimit, Now: s.st.lake.opts.Now, Logger: s.st.lake.opts.Logger,
+		AtVersion: o.AtVersion, AtTime: o.AtTime, Params: params, DefaultLimit: o.DefaultLimit, Now: s.st.lake.opts.Now, Logger: s.st.lake.opts.Logger, Done: done,
 	})
 	if err != nil {
 		return nil, err
@@ -156,12 +164,13 @@ func (s *Session) withView(ctx context.Context, fn func(v *catalog.View, g rbac.
 
 // Tables lists the tables, sorted by name. Of a table of which the principal
 // sees some rows only, it tells the number of those, and neither files nor bytes.
-func (s *Session) Tables(ctx context.Context) ([]TableInfo, error) {
+func (s *Session) Tables(ctx context.Context) (_ []TableInfo, err error) {
+	defer s.guarded(ctx, "tables", "")(&err)
 	if err := s.st.catalog.CatchUp(ctx); err != nil {
 		return nil, err
 	}
 	out, partly := []TableInfo{}, []int{}
-	err := s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
+	err = s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
 		list, err := v.Listing(ctx)
 		for _, l := range list {
 			if !visible(g, l.Name) {
@@ -208,9 +217,9 @@ func (s *Session) countVisible(ctx context.Context, table string) (int64, error)
 }
 
 // Schema lists the columns of table, in order, that exist for the principal.
-func (s *Session) Schema(ctx context.Context, table string) ([]Column, error) {
-	var out []Column
-	err := s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
+func (s *Session) Schema(ctx context.Context, table string) (out []Column, err error) {
+	defer s.guarded(ctx, "schema", table)(&err)
+	err = s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
 		t, err := s.table(ctx, v, g, table)
 		if err != nil {
 			return err
@@ -227,12 +236,13 @@ func (s *Session) Schema(ctx context.Context, table string) ([]Column, error) {
 // History lists changes, newest first: of one table, or of all when table is
 // "". The counts of a table of which the principal sees some rows only are
 // withheld.
-func (s *Session) History(ctx context.Context, table string) ([]HistoryEntry, error) {
+func (s *Session) History(ctx context.Context, table string) (_ []HistoryEntry, err error) {
+	defer s.guarded(ctx, "history", table)(&err)
 	if err := s.st.catalog.CatchUp(ctx); err != nil {
 		return nil, err
 	}
 	out := []HistoryEntry{}
-	err := s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
+	err = s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
 		var id int64
 		if table != "" {
 			t, err := s.table(ctx, v, g, table)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,6 +27,8 @@ import (
 type Lake struct {
 	home string
 	opts Options
+
+	lost atomic.Int64 // records that no audit could take
 
 	mu   sync.Mutex
 	open map[string]*SuperTable // by folder; guarded by mu
@@ -119,7 +122,7 @@ func (l *Lake) Create(ctx context.Context, org, name string, o *CreateOptions) (
 }
 
 func (l *Lake) catalogOptions() catalog.Options {
-	return catalog.Options{Now: l.opts.Now, Logger: l.opts.Logger, LeaseTTL: l.opts.LeaseTTL, CreatedBy: "supertable", Policy: birth(l.opts.Now())}
+	return catalog.Options{Now: l.opts.Now, Logger: l.opts.Logger, LeaseTTL: l.opts.LeaseTTL, CreatedBy: "supertable", Policy: birth(l.opts.Now()), Audit: l.recorder().Record}
 }
 
 // locate finds the folder of a SuperTable; names are unique without regard to
@@ -318,6 +321,7 @@ func (s *SuperTable) Session(ctx context.Context, principal string) (*Session, e
 		return err
 	})
 	if err != nil {
+		s.auditLogin(principal, err)
 		return nil, err
 	}
 	return out, nil

@@ -122,6 +122,9 @@ func (v *View) apply(ctx context.Context, ch *Change) (Committed, error) {
 func (v *View) keepWriteID(ctx context.Context, ch *Change) (Committed, error) {
 	version, err := v.Version(ctx, ch.Table.ID)
 	done := Committed{Snapshot: v.Head.ID, Version: version, TableID: ch.Table.ID}
+	if err == nil {
+		err = v.audit(ctx, ch, ch.Table.Name, v.Head.ID)
+	}
 	if err != nil || ch.Record.WriteID == "" {
 		return done, err
 	}
@@ -429,6 +432,9 @@ func (a *applier) sideTables() error {
 	}
 	err = a.exec(`INSERT INTO supertable_change (snapshot_id, table_id, table_name, version, operation, inserted, deleted, skipped, principal, message, lineage) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		a.next.ID, a.table.ID, a.table.Name, a.version, r.Operation, r.Inserted, r.Deleted, r.Skipped, r.Principal, r.Message, nullText(r.Lineage))
+	if err == nil {
+		err = a.audit(a.ctx, a.ch, a.table.Name, a.next.ID)
+	}
 	if err != nil {
 		return err
 	}

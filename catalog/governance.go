@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"strings"
 
 	"github.com/supertable-go/supertable/internal/errs"
 )
@@ -128,7 +129,14 @@ func (v *View) govern(ctx context.Context, principal string, ch *PolicyChange) e
 		`INSERT INTO supertable_policy (version, time, principal, action, object, before, after) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		[]any{before.Version + 1, FormatTime(v.c.opts.Now()), principal, ch.Action, ch.Object, nullText(was), nullText(is)},
 	})
-	return execAll(ctx, v.q, stmts)
+	if err := execAll(ctx, v.q, stmts); err != nil {
+		return err
+	}
+	e := Event{Action: strings.ReplaceAll(ch.Action, " ", "_"), Principal: principal, Statement: is}
+	if is == "" {
+		e.Statement = ch.Object
+	}
+	return v.c.opts.appendEvent(ctx, v.q, e)
 }
 
 // put stores a document; a new one comes after all others.

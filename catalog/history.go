@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -136,22 +137,39 @@ func (v *View) Options(ctx context.Context, table int64) (map[string]string, err
 // empty value removes it.
 func (c *Catalog) SetOption(ctx context.Context, table int64, name, value string) error {
 	return c.write(ctx, func(q querier) error {
+		change := statement{`INSERT INTO supertable_option (table_id, name, value) VALUES (?1, ?2, ?3) ON CONFLICT (table_id, name) DO UPDATE SET value = ?3`, []any{table, name, value}}
 		if value == "" {
-			return execAll(ctx, q, []statement{{`DELETE FROM supertable_option WHERE table_id = ? AND name = ?`, []any{table, name}}})
+			change = statement{`DELETE FROM supertable_option WHERE table_id = ? AND name = ?`, []any{table, name}}
 		}
-		return execAll(ctx, q, []statement{{`INSERT INTO supertable_option (table_id, name, value) VALUES (?1, ?2, ?3) ON CONFLICT (table_id, name) DO UPDATE SET value = ?3`, []any{table, name, value}}})
+		if err := execAll(ctx, q, []statement{change}); err != nil {
+			return err
+		}
+		e := Event{Action: "option_set", Statement: name + "=" + value}
+		if table != SuperOptions {
+			e.Tables = []string{tableName(ctx, q, table)}
+		}
+		return c.opts.appendEvent(ctx, q, e)
 	})
+}
+
+// tableName gives the live name of a table; its number when it has none.
+func tableName(ctx context.Context, q querier, id int64) string {
+	var name string
+	if err := q.QueryRowContext(ctx, `SELECT table_name FROM ducklake_table WHERE table_id = ? AND end_snapshot IS NULL`, id).Scan(&name); err != nil {
+		return strconv.FormatInt(id, 10)
+	}
+	return name
 }
 
 // SetReadOnly makes the SuperTable refuse writes, or accept them again.
 func (c *Catalog) SetReadOnly(ctx context.Context, on bool) error {
-	return c.setSetting(ctx, "supertable.read_only", map[bool]string{true: "true", false: "false"}[on])
+	return c.setSetting(ctx, "supertable.read_only", strconv.FormatBool(on), Event{Action: map[bool]string{true: "read_only", false: "read_write"}[on]})
 }
 
 // MarkDropped makes every later commit fail: the first step of dropping the
 // whole SuperTable. It reports false when the mark stood already.
 func (c *Catalog) MarkDropped(ctx context.Context) error {
-	if err := c.setSetting(ctx, "supertable.dropped", "true"); err != nil {
+	if err := c.setSetting(ctx, "supertable.dropped", "true", Event{Action: "drop_super"}); err != nil {
 		return err
 	}
 	c.dropped.Store(true)
@@ -164,17 +182,21 @@ func (v *View) Dropped(ctx context.Context) (bool, error) {
 	return s != "", err
 }
 
-func (c *Catalog) setSetting(ctx context.Context, key, value string) error {
+func (c *Catalog) setSetting(ctx context.Context, key, value string, e Event) error {
 	return c.write(ctx, func(q querier) error {
+		change := statement{`UPDATE ducklake_metadata SET "value" = ? WHERE "key" = ? AND "scope" IS NULL`, []any{value, key}}
 		var old string
 		err := q.QueryRowContext(ctx, `SELECT "value" FROM ducklake_metadata WHERE "key" = ? AND "scope" IS NULL`, key).Scan(&old)
 		if errors.Is(err, sql.ErrNoRows) {
-			return execAll(ctx, q, []statement{{`INSERT INTO ducklake_metadata ("key", "value") VALUES (?, ?)`, []any{key, value}}})
+			change.sql, err = `INSERT INTO ducklake_metadata ("value", "key") VALUES (?, ?)`, nil
 		}
 		if err != nil {
 			return sqlError(ctx, err, "read the settings")
 		}
-		return execAll(ctx, q, []statement{{`UPDATE ducklake_metadata SET "value" = ? WHERE "key" = ? AND "scope" IS NULL`, []any{value, key}}})
+		if err := execAll(ctx, q, []statement{change}); err != nil {
+			return err
+		}
+		return c.opts.appendEvent(ctx, q, e)
 	})
 }
 

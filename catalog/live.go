@@ -68,6 +68,9 @@ func (v *View) syncForeign(ctx context.Context) error {
 	if err := v.fillLive(ctx); err != nil {
 		return err
 	}
+	if err := v.auditForeign(ctx, touched); err != nil {
+		return err
+	}
 	_, err = v.q.ExecContext(ctx, `INSERT INTO ducklake_metadata ("key", "value") SELECT 'supertable.synced', ?1 WHERE NOT EXISTS (SELECT 1 FROM ducklake_metadata WHERE "key" = 'supertable.synced')`, strconv.FormatInt(v.Head.ID, 10))
 	if err == nil {
 		_, err = v.q.ExecContext(ctx, `UPDATE ducklake_metadata SET "value" = ? WHERE "key" = 'supertable.synced'`, strconv.FormatInt(v.Head.ID, 10))

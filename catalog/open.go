@@ -44,6 +44,9 @@ type Options struct {
 	CreatedBy string
 	// Policy is what a new SuperTable is born with.
 	Policy Policy
+	// Audit makes the audit's record of a change, to follow the newest one.
+	// Nil keeps no audit.
+	Audit func(ctx context.Context, last AuditHead, e Event) AuditRow
 }
 
 // Catalog is an open catalog. It is safe for concurrent use, and other
@@ -243,7 +246,10 @@ func initialise(ctx context.Context, db *sql.DB, folder storage.Folder, o Option
 		if err := migrate(ctx, q, o); err != nil {
 			return err
 		}
-		return bear(ctx, q, o)
+		if err := bear(ctx, q, o); err != nil || !created {
+			return err
+		}
+		return o.appendEvent(ctx, q, Event{Action: map[bool]string{true: "create_super", false: "adopt_super"}[isNew]})
 	})
 	return created, err
 }
@@ -366,6 +372,9 @@ func ParseTime(s string) (time.Time, error) {
 func CheckTableName(name, super string) error {
 	if name == "" || len(name) > 128 {
 		return errs.New(errs.InvalidArgument, "SimpleTable name can't be empty or longer than 128")
+	}
+	if strings.EqualFold(name, AuditTable) {
+		return errs.New(errs.InvalidArgument, "%s is the audit's name, no table can have it", AuditTable)
 	}
 	if super != "" && strings.EqualFold(name, super) {
 		return errs.New(errs.InvalidArgument, "SimpleTable name can't match with SuperTable name")

@@ -16,9 +16,12 @@ type OptionDefault struct {
 
 // OptionDefaults are the options that the write path honours.
 var OptionDefaults = []OptionDefault{
-	{"compression_level", defaultLevel, 1, 22},         // of Zstandard, when a write names none
-	{"inline_delete_limit", inlineLimit, 0, 100_000},   // rows that one write may mark dead inside the catalog
-	{"target_file_size", fileBytes, 1 << 20, 16 << 30}, // bytes at which a write starts another data file
+	{"audit_required", 0, 0, 1},                                 // 1: a read is refused when the audit cannot be written
+	{"audit_retention", 2555 * 86_400, 86_400, 36_500 * 86_400}, // seconds that the audit keeps a record
+	{"audit_text", 1, 0, 1},                                     // 0: the audit keeps the hash of a query and not its text
+	{"compression_level", defaultLevel, 1, 22},                  // of Zstandard, when a write names none
+	{"inline_delete_limit", inlineLimit, 0, 100_000},            // rows that one write may mark dead inside the catalog
+	{"target_file_size", fileBytes, 1 << 20, 16 << 30},          // bytes at which a write starts another data file
 }
 
 // CheckOption refuses unknown names and values out of range; "" removes a setting.
@@ -40,6 +43,9 @@ func CheckOption(name, value string) error {
 	}
 	return errs.New(errs.InvalidArgument, "unknown option %q; there are %s", name, strings.Join(names, ", "))
 }
+
+// OptionValue is what holds of an option when set is what was set.
+func OptionValue(name string, set map[string]string) int64 { return mergeOptions(set, nil)[name] }
 
 // options reads what holds for a table: its own setting, else the
 // SuperTable's, else the default.

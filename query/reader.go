@@ -29,6 +29,7 @@ type Super struct {
 	// Authorize gives the principal's rights under the policy that holds in
 	// the view. They hold for older snapshots too.
 	Authorize func(ctx context.Context, v *catalog.View) (rbac.Grant, error)
+	Audit     AuditLog // nil when there is none
 
 	grant rbac.Grant // for the query that runs
 }
@@ -81,6 +82,7 @@ type reference struct {
 	union   bool
 	columns []datafile.Column // what the principal may use of it
 	fixed   string            // SQL of a metadata view
+	audit   *int64            // up to which record the audit is read
 	view    string
 }
 
@@ -287,6 +289,9 @@ func parseTime(s string) (time.Time, error) {
 
 // lookUp finds the tables of a reference and what the principal sees of them.
 func (q *run) lookUp(ctx context.Context, v *catalog.View, r *reference) error {
+	if r.isAudit() {
+		return q.lookUpAudit(ctx, v, r)
+	}
 	var err error
 	if r.at, err = q.snapshot(ctx, v, r.t.At); err != nil {
 		return err

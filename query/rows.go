@@ -59,6 +59,9 @@ func viewPrefix() (string, error) {
 }
 
 func (q *run) makeView(ctx context.Context, r *reference, use statement.Use) error {
+	if r.audit != nil {
+		return q.loadAudit(ctx, r)
+	}
 	sql, err := r.sql(func(dead [][]uint64) (uint64, error) {
 		token, release, err := q.conn.Live(dead)
 		if err == nil {

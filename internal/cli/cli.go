@@ -52,7 +52,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Wri
 		now:    time.Now, //nolint:forbidigo // the program is where the clock comes from
 	}
 	root := a.rootCommand()
-	root.SetArgs(shieldText(joinDefault(args)))
+	root.SetArgs(shieldText(joinDefault(nameAsker(args))))
 	root.SetIn(stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(stderr)

@@ -6,11 +6,12 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // listing is a small result in memory: named columns and rows of string,
-// int64, bool, time.Time, json.RawMessage or nil.
+// int64, float64, bool, time.Time, []string, json.RawMessage or nil.
 type listing struct {
 	columns []string
 	rows    [][]any
@@ -139,13 +140,26 @@ func (l listing) appendObject(b []byte, row []any) []byte {
 		switch v := v.(type) {
 		case nil:
 			b = append(b, "null"...)
-		case int64, bool, json.RawMessage:
+		case int64, float64, bool, json.RawMessage:
 			b = append(b, plainText(v)...)
+		case []string:
+			b = appendJSONStrings(b, v)
 		default:
 			b = appendJSONString(b, plainText(v))
 		}
 	}
 	return append(b, '}')
+}
+
+func appendJSONStrings(b []byte, list []string) []byte {
+	b = append(b, '[')
+	for i, s := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendJSONString(b, s)
+	}
+	return append(b, ']')
 }
 
 func (l listing) writeCSV(w io.Writer) error {
@@ -162,9 +176,10 @@ func (l listing) writeCSV(w io.Writer) error {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			if s, ok := v.(string); ok {
-				b = appendCSVText(b, s)
-			} else {
+			switch v.(type) {
+			case string, []string:
+				b = appendCSVText(b, plainText(v))
+			default:
 				b = append(b, plainText(v)...)
 			}
 		}
@@ -193,7 +208,10 @@ func (l listing) numeric() []bool {
 	is := make([]bool, len(l.columns))
 	if len(l.rows) > 0 {
 		for i, v := range l.rows[0] {
-			_, is[i] = v.(int64)
+			switch v.(type) {
+			case int64, float64:
+				is[i] = true
+			}
 		}
 	}
 	return is
@@ -212,6 +230,10 @@ func plainText(v any) string {
 		return strconv.FormatInt(v, 10)
 	case bool:
 		return strconv.FormatBool(v)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []string:
+		return strings.Join(v, ", ")
 	case time.Time:
 		if v.IsZero() {
 			return ""

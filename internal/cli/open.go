@@ -23,6 +23,8 @@ type session interface {
 	DropSuperTable(ctx context.Context) error
 	Check(ctx context.Context, deep bool) (supertable.CheckReport, error)
 	governing
+	Audit(ctx context.Context, o *supertable.AuditOptions, each func(supertable.AuditRecord) error) error
+	VerifyAudit(ctx context.Context, head string) (supertable.AuditVerification, error)
 }
 
 // governing is what the commands about roles and users need.
@@ -50,6 +52,9 @@ func (a *app) withLake(ctx context.Context, do func(*supertable.Lake) error) (er
 	defer func() {
 		if e := lake.Close(); err == nil {
 			err = e
+		}
+		if n := lake.AuditLost(); n > 0 { // also when quiet
+			writeString(a.stderr, "supertable: warning: the audit could not be written, lost "+plural(n, "record")+"\n")
 		}
 	}()
 	return do(lake)

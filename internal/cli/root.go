@@ -73,7 +73,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.createCommand(), a.writeCommand(), a.queryCommand(), a.shellCommand(),
 		a.tablesCommand(), a.schemaCommand(), a.historyCommand(), a.alterCommand(),
 		a.optionCommand(), a.dropCommand(), a.dropSuperCommand(), a.checkCommand(),
-		a.roleCommand(), a.userCommand(), a.accessCommand(),
+		a.roleCommand(), a.userCommand(), a.accessCommand(), a.auditCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	return root

@@ -145,6 +145,8 @@ func write() error {
 		return sweep(ctx)
 	case "drop":
 		return createAndDrop(ctx)
+	case "audit":
+		return writeAndRead(ctx)
 	}
 	seed, _ := strconv.ParseUint(os.Getenv("ST_CRASH_SEED"), 10, 64)
 	from, _ := strconv.Atoi(os.Getenv("ST_CRASH_FROM"))
