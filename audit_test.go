@@ -276,3 +276,67 @@ func TestAuditOfALostQuery(t *testing.T) {
 		t.Errorf("got %s, want %s", lines[len(lines)-1], want)
 	}
 }
+
+// TestAuditOfOthers: what a user with few rights tries is recorded with his
+// roles, and he sees nothing of it.
+func TestAuditOfOthers(t *testing.T) {
+	db := testdb.Open(t)
+	s := db.Session("s")
+	testdb.Write(t, s, "mine", "id:int64", `[{"id":1}]`, nil)
+	testdb.Write(t, s, "theirs", "id:int64", `[{"id":1}]`, nil)
+	role, err := s.CreateRole(t.Context(), []byte(`{"role":"writer","name":"w","tables":["mine"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CreateUser(t.Context(), "alice", []string{role}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var governance []string
+	for _, l := range auditLines(t, s, nil) {
+		if strings.Contains(l, "create_role") || strings.Contains(l, "create_user") {
+			governance = append(governance, l)
+		}
+	}
+	if len(governance) != 2 || !strings.Contains(governance[0], `"mine"`) || !strings.Contains(governance[1], "alice") {
+		t.Errorf("governance: %q", governance)
+	}
+	alice, err := mustSuper(t, db, "s").Session(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rr := testdb.Batch(t, "id:int64", `[{"id":1}]`)
+	defer rr.Release()
+	for what, c := range map[string]struct {
+		do   func() error
+		want string
+	}{
+		"read":    {func() error { _, err := testdb.TryQuery(t.Context(), alice, `SELECT id FROM mine`, nil); return err }, "alice query [mine] @2 1 ok | SELECT id FROM mine"},
+		"theirs":  {func() error { _, err := testdb.TryQuery(t.Context(), alice, `SELECT 1 FROM theirs`, nil); return err }, "alice query [theirs] @2 0 denied | SELECT 1 FROM theirs"},
+		"nothing": {func() error { _, err := testdb.TryQuery(t.Context(), alice, `SELECT 1 FROM none`, nil); return err }, "alice query [none] @2 0 error | SELECT 1 FROM none"},
+		"audit": {func() error {
+			_, err := testdb.TryQuery(t.Context(), alice, `SELECT 1 FROM __audit__`, nil)
+			return err
+		}, "alice query [__audit__] @- 0 denied | SELECT 1 FROM __audit__"},
+		"show":   {func() error { return alice.Audit(t.Context(), nil, nil) }, "alice audit_show [] @- 0 denied"},
+		"verify": {func() error { _, err := alice.VerifyAudit(t.Context(), ""); return err }, "alice audit_verify [] @- 0 denied"},
+		"trim":   {func() error { _, err := alice.TrimAudit(t.Context()); return err }, "alice audit_trim [] @- 0 denied"},
+		"option": {func() error { return alice.SetOption(t.Context(), "", "audit_text", "0") }, "alice option_set [] @- 0 denied | audit_text=0"},
+		"write":  {func() error { _, err := alice.Write(t.Context(), "theirs", rr, nil); return err }, "alice write [theirs] @- 0 denied"},
+		"schema": {func() error { _, err := alice.Schema(t.Context(), "theirs"); return err }, "alice schema [theirs] @- 0 denied"},
+		"role":   {func() error { _, err := alice.DeleteRole(t.Context(), role); return err }, "alice delete_role [] @- 0 denied"},
+		"users":  {func() error { _, err := alice.Users(t.Context()); return err }, "alice policy [] @- 0 denied"},
+	} {
+		err := c.do()
+		if ok := strings.HasSuffix(strings.Split(c.want, " |")[0], " ok"); ok != (err == nil) {
+			t.Errorf("%s: %v", what, err)
+		}
+		lines := auditLines(t, s, &supertable.AuditOptions{User: "alice", Limit: 1})
+		if len(lines) != 1 || lines[0] != c.want {
+			t.Errorf("%s: got %q, want %q", what, lines, c.want)
+		}
+	}
+	want := role + "|2"
+	if got := testdb.Query(t, s, `SELECT DISTINCT roles[1], policy FROM __audit__ WHERE principal = 'alice'`, nil); got != want {
+		t.Errorf("roles and policy: %s, want %s", got, want)
+	}
+}

@@ -301,6 +301,32 @@ func TestTrimRefusesABrokenChain(t *testing.T) {
 	}
 }
 
+// makeForeign takes everything from a catalog that is not the format's.
+func makeForeign(t *testing.T, home string) {
+	t.Helper()
+	db, err := sql.Open("sqlite3", filepath.Join(home, "default", "main", "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	var drop []string
+	rows, err := db.QueryContext(t.Context(), `SELECT 'DROP ' || type || ' ' || name FROM sqlite_master WHERE type IN ('table', 'index') AND name LIKE 'supertable%' ORDER BY type`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			t.Fatal(err)
+		}
+		drop = append(drop, s)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		t.Fatal(err)
+	}
+	tamper(t, home, append(drop, `DELETE FROM ducklake_metadata WHERE "key" LIKE 'supertable%'`)...)
+}
+
 // TestAuditOfForeignCommits: what other clients commit is recorded when it is
 // found; a lake without our tables has no audit until it is adopted.
 func TestAuditOfForeignCommits(t *testing.T) {
@@ -327,14 +353,7 @@ func TestAuditOfForeignCommits(t *testing.T) {
 	if err := lake.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var drop []string
-	for _, table := range []string{"change", "table", "write_id", "lease", "file", "option", "migration", "tag", "audit", "audit_head"} {
-		drop = append(drop, "DROP TABLE supertable_"+table)
-	}
-	tamper(t, home, append(drop, `DELETE FROM ducklake_metadata WHERE "key" LIKE 'supertable%'`)...)
-	for _, index := range []string{"table_name", "column", "data_file", "delete_file", "file_stats", "file_stats_file", "schema_versions", "table_column_stats", "table_stats"} {
-		tamper(t, home, "DROP INDEX IF EXISTS supertable_idx_"+index)
-	}
+	makeForeign(t, home)
 	again, err := supertable.Open(t.Context(), home, nil)
 	if err != nil {
 		t.Fatal(err)

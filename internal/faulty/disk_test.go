@@ -80,6 +80,9 @@ func TestFullDisk(t *testing.T) {
 			}},
 		} {
 			before := state(t, s, "t")
+			if _, err := s.VerifyAudit(t.Context(), ""); err != nil { // the reads before are written, and take no more space
+				t.Fatal(err)
+			}
 			release := fill(t, disk, kb<<10)
 			err := write.do()
 			release()
