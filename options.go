@@ -142,12 +142,14 @@ type HistoryEntry struct {
 	Version   int64     `json:"version"`
 	Time      time.Time `json:"time"`
 	Table     string    `json:"table"`
-	Operation string    `json:"operation"` // create, append, upsert, delete, delete_all, alter, rename, drop, external
+	Operation string    `json:"operation"` // create, append, upsert, delete, delete_all, alter, rename, drop, rollback, undrop, external
 	Inserted  int64     `json:"inserted"`
 	Deleted   int64     `json:"deleted"`
 	Principal string    `json:"principal"`
 	Message   string    `json:"message"`
 	Withheld  bool      `json:"-"` // inserted and deleted are not told: the principal sees some rows only
+	// Lineage is what the write kept with it, numbers as json.Number; nil for none.
+	Lineage map[string]any `json:"lineage,omitempty"`
 }
 
 // Alteration is one change of a table's schema: exactly one field is set.

@@ -264,7 +264,11 @@ func (s *Session) History(ctx context.Context, table string) (_ []HistoryEntry, 
 			if !visible(g, e.Table) || lives && !visible(g, now) {
 				continue
 			}
-			entry := HistoryEntry{Snapshot: e.Snapshot, Version: e.Version, Time: e.Time, Table: e.Table, Operation: e.Operation, Inserted: e.Inserted, Deleted: e.Deleted, Principal: e.Principal, Message: e.Message}
+			from, err := lineage(e.Lineage)
+			if err != nil {
+				return err
+			}
+			entry := HistoryEntry{Snapshot: e.Snapshot, Version: e.Version, Time: e.Time, Table: e.Table, Operation: e.Operation, Inserted: e.Inserted, Deleted: e.Deleted, Principal: e.Principal, Message: e.Message, Lineage: from}
 			if !g.AllRows(rbac.Meta, e.Table) || lives && !g.AllRows(rbac.Meta, now) {
 				entry.Inserted, entry.Deleted, entry.Withheld = 0, 0, true
 			}

@@ -27,6 +27,9 @@ type Change struct {
 	Rename string
 	// Drop ends the table.
 	Drop bool
+	// Restore brings an earlier state back; Remove then lists every file that
+	// is not part of it.
+	Restore *Restore
 	// Add are new data files, durable under data/ (I2).
 	Add []NewFile
 	// Remove are the data files that no longer have a live row.
@@ -109,7 +112,7 @@ func (v *View) apply(ctx context.Context, ch *Change) (Committed, error) {
 	if !a.next.Time.After(v.Head.Time) {                          // times always grow, whatever the clock does
 		a.next.Time = v.Head.Time.Add(time.Microsecond)
 	}
-	for _, step := range []func() error{a.createTable, a.alterTable, a.dropTable, a.addFiles, a.removeFiles, a.addDeletes, a.finish, a.sideTables} {
+	for _, step := range []func() error{a.createTable, a.alterTable, a.dropTable, a.restore, a.addFiles, a.removeFiles, a.addDeletes, a.finish, a.sideTables} {
 		if err := step(); err != nil {
 			return Committed{}, err
 		}
@@ -224,7 +227,7 @@ func (a *applier) alterTable() error {
 	if err := a.insertColumns(add); err != nil {
 		return err
 	}
-	if err := a.inlineTable(); err != nil {
+	if err := a.inlineTable(a.ch.Columns); err != nil {
 		return err
 	}
 	return a.schemaVersion()
@@ -424,12 +427,14 @@ func (a *applier) sideTables() error {
 	if a.ch.Create == nil || len(a.ch.Add) > 0 {
 		live.version++
 	}
-	a.version = live.version
-	live.rows += r.Rows - r.Deleted
-	live.files += int64(len(a.ch.Add) - len(a.ch.Remove))
-	if err := a.sumBytes(&live); err != nil {
+	count := a.countLive
+	if a.ch.Restore != nil {
+		count = a.restoredLive
+	}
+	if err := count(&live); err != nil {
 		return err
 	}
+	a.version = live.version
 	err = a.exec(`INSERT INTO supertable_change (snapshot_id, table_id, table_name, version, operation, inserted, deleted, skipped, principal, message, lineage) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		a.next.ID, a.table.ID, a.table.Name, a.version, r.Operation, r.Inserted, r.Deleted, r.Skipped, r.Principal, r.Message, nullText(r.Lineage))
 	if err == nil {
@@ -451,7 +456,10 @@ func (a *applier) sideTables() error {
 	return a.exec(`INSERT INTO supertable_write_id (table_id, write_id, signature, result) VALUES (?, ?, ?, ?)`, a.table.ID, r.WriteID, r.Signature, result)
 }
 
-func (a *applier) sumBytes(live *liveState) error {
+// countLive brings the live state from before the change to after it.
+func (a *applier) countLive(live *liveState) error {
+	live.rows += a.ch.Record.Rows - a.ch.Record.Deleted
+	live.files += int64(len(a.ch.Add) - len(a.ch.Remove))
 	for _, f := range a.ch.Add {
 		live.bytes += f.Size
 	}

@@ -102,7 +102,7 @@ func (a *applier) insertColumns(rows []column) error {
 // inlineTable follows clients that keep small inserts in the catalog: they put
 // them into the table's newest inlined table, which must have its columns.
 // Where there is none they make one when they need it.
-func (a *applier) inlineTable() error {
+func (a *applier) inlineTable(columns []datafile.Column) error {
 	var n int
 	err := a.q.QueryRowContext(a.ctx, `SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ?`, a.table.ID).Scan(&n)
 	if err != nil || n == 0 {
@@ -110,7 +110,7 @@ func (a *applier) inlineTable() error {
 	}
 	name := fmt.Sprintf("ducklake_inlined_data_%d_%d", a.table.ID, a.Head.SchemaVersion+1)
 	cols := []string{"row_id BIGINT", "begin_snapshot BIGINT", "end_snapshot BIGINT"}
-	for _, c := range a.ch.Columns {
+	for _, c := range columns {
 		cols = append(cols, datafile.Quote(c.Name)+" "+inlinedType(c.Type))
 	}
 	if err := a.exec(`CREATE TABLE "` + name + `" (` + strings.Join(cols, ", ") + `)`); err != nil {

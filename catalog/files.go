@@ -38,6 +38,8 @@ type File struct {
 	Outside bool
 	// Stats has the statistics that were asked for, by leaf id.
 	Stats map[int64]datafile.Stats
+
+	origin, written int64 // of a file that came back; 0 otherwise
 }
 
 // DeleteFile lists dead rows of one data file.
@@ -84,6 +86,9 @@ func (v *View) Files(ctx context.Context, table Table, at int64, stats []int64) 
 	}
 	_ = rows.Close()
 	if err := v.countInlined(ctx, table, at, out); err != nil {
+		return nil, err
+	}
+	if err := v.loadRestored(ctx, table, out); err != nil {
 		return nil, err
 	}
 	return out, v.loadStats(ctx, table, out, stats)

@@ -20,11 +20,12 @@ type Entry struct {
 	Table, Operation   string
 	Inserted, Deleted  int64
 	Principal, Message string
+	Lineage            string // JSON; "" for none
 }
 
 // History lists changes, newest first; table 0 means all tables.
 func (v *View) History(ctx context.Context, table int64) ([]Entry, error) {
-	query := `SELECT c.snapshot_id, c.version, s.snapshot_time, c.table_id, c.table_name, c.operation, c.inserted, c.deleted, c.principal, c.message
+	query := `SELECT c.snapshot_id, c.version, s.snapshot_time, c.table_id, c.table_name, c.operation, c.inserted, c.deleted, c.principal, c.message, coalesce(c.lineage, '')
  FROM supertable_change c JOIN ducklake_snapshot s ON s.snapshot_id = c.snapshot_id`
 	var args []any
 	if table != 0 {
@@ -39,7 +40,7 @@ func (v *View) History(ctx context.Context, table int64) ([]Entry, error) {
 	for rows.Next() {
 		var e Entry
 		var at string
-		if err := rows.Scan(&e.Snapshot, &e.Version, &at, &e.TableID, &e.Table, &e.Operation, &e.Inserted, &e.Deleted, &e.Principal, &e.Message); err != nil {
+		if err := rows.Scan(&e.Snapshot, &e.Version, &at, &e.TableID, &e.Table, &e.Operation, &e.Inserted, &e.Deleted, &e.Principal, &e.Message, &e.Lineage); err != nil {
 			return nil, sqlError(ctx, err, "read the history")
 		}
 		if e.Time, err = ParseTime(at); err != nil {

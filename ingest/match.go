@@ -196,7 +196,7 @@ func (m *matcher) selectKeys(st *state, files []*catalog.File) string {
 		}
 		other := !k.Type.Same(st.columns[c].Type)
 		for _, f := range files {
-			other = other || f.Begin < st.columns[c].Begin
+			other = other || f.Written() < st.columns[c].Begin
 		}
 		if other {
 			sel[i] = datafile.Opaque(name) + " AS " + name
@@ -296,7 +296,7 @@ func (m *matcher) fileStats(st *state, f *catalog.File, k datafile.Column) (data
 	if i < 0 {
 		return datafile.Stats{}, k.Type, false
 	}
-	if st.columns[i].Type.Name == "float64" && f.Begin < st.columns[i].Begin {
+	if st.columns[i].Type.Name == "float64" && f.Written() < st.columns[i].Begin {
 		return datafile.Stats{}, k.Type, false // the file may hold float32, whose bounds other clients write in fewer digits
 	}
 	s, ok := f.Stats[st.columns[i].ID]

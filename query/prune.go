@@ -95,7 +95,7 @@ func (p pruner) stats(f *catalog.File, name string) (datafile.Column, datafile.S
 	if !ok || f.PartialMax != nil {
 		return c, datafile.Stats{}, false
 	}
-	if c.Type.Name == "float64" && f.Begin < c.Begin { // other clients write a float32 in fewer digits: no bound for a float64
+	if c.Type.Name == "float64" && f.Written() < c.Begin { // other clients write a float32 in fewer digits: no bound for a float64
 		return c, datafile.Stats{}, false
 	}
 	s, ok := f.Stats[c.ID]

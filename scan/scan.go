@@ -183,7 +183,7 @@ func retyped(ctx context.Context, v *catalog.View, t catalog.Table, cols []dataf
 		newest = max(newest, c.Begin)
 	}
 	for i := range files {
-		if files[i].Begin < newest {
+		if files[i].Written() < newest {
 			return v.Retyped(ctx, t.ID)
 		}
 	}
@@ -191,7 +191,7 @@ func retyped(ctx context.Context, v *catalog.View, t catalog.Table, cols []dataf
 }
 
 func (r *Scan) widened(c datafile.Column, f *catalog.File) bool {
-	return r.retyped[c.ID] && c.Begin > f.Begin && !c.Type.Nested()
+	return r.retyped[c.ID] && c.Begin > f.Written() && !c.Type.Nested()
 }
 
 // schemas finds the columns of files that were written before a nested column
@@ -220,7 +220,7 @@ func newSchemas(ctx context.Context, v *catalog.View, r *Scan) (*schemas, error)
 func (s *schemas) of(ctx context.Context, f *catalog.File) ([]datafile.Column, int64, error) {
 	var version int64
 	for _, b := range s.versions {
-		if b <= f.Begin {
+		if b <= f.Written() {
 			version = b
 		}
 	}

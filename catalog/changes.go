@@ -1,0 +1,145 @@
+package catalog
+
+import (
+	"context"
+	"slices"
+)
+
+// maintenance lists the entries of changes_made that move rows and change none.
+var maintenance = []string{"merge_adjacent", "rewrite_delete", "inline_flush", "flushed_inlined", "compacted_table"}
+
+// Touch is one table that one snapshot changed.
+type Touch struct {
+	Snapshot, Before int64 // the snapshot, and the retained one before it
+	Table            int64
+	// Plain is set when the snapshot only added and ended rows, so that a row
+	// in the same place before and after is the same row, and any other is not.
+	Plain bool
+}
+
+// Touches lists, ascending, which tables the retained snapshots after from up
+// to to changed. Maintenance alone changes nothing. After a snapshot that has
+// expired nobody knows, so every table may have changed.
+func (v *View) Touches(ctx context.Context, from, to int64) ([]Touch, error) {
+	made, err := v.madeBetween(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	var out []Touch
+	before := from
+	for _, m := range made {
+		list, err := v.touchesOf(ctx, m, before)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+		before = m.snapshot
+	}
+	return out, nil
+}
+
+type madeChanges struct {
+	snapshot int64
+	text     string
+}
+
+func (v *View) madeBetween(ctx context.Context, from, to int64) ([]madeChanges, error) {
+	rows, err := v.q.QueryContext(ctx, `SELECT s.snapshot_id, coalesce(c.changes_made, '') FROM ducklake_snapshot s LEFT JOIN ducklake_snapshot_changes c ON c.snapshot_id = s.snapshot_id
+ WHERE s.snapshot_id > ? AND s.snapshot_id <= ? ORDER BY s.snapshot_id`, from, to)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read the changes")
+	}
+	defer func() { _ = rows.Close() }()
+	var out []madeChanges
+	for rows.Next() {
+		var m madeChanges
+		if err := rows.Scan(&m.snapshot, &m.text); err != nil {
+			return nil, sqlError(ctx, err, "read the changes")
+		}
+		out = append(out, m)
+	}
+	return out, sqlError(ctx, rows.Err(), "read the changes")
+}
+
+func (v *View) touchesOf(ctx context.Context, m madeChanges, before int64) ([]Touch, error) {
+	if m.snapshot != before+1 { // a hole
+		ids, err := v.tablesAtEither(ctx, before, m.snapshot)
+		var out []Touch
+		for _, id := range ids {
+			out = append(out, Touch{Snapshot: m.snapshot, Before: before, Table: id})
+		}
+		return out, err
+	}
+	entries := ParseChanges(m.text)
+	moved := map[string]bool{}
+	entries = slices.DeleteFunc(entries, func(e ChangeEntry) bool {
+		if slices.Contains(maintenance, e.Type) {
+			moved[e.Value] = true
+			return true
+		}
+		return false
+	})
+	ids, err := v.tablesOf(ctx, m.snapshot, entries)
+	if err != nil {
+		return nil, err
+	}
+	var out []Touch
+	for _, id := range ids {
+		plain, err := v.plain(ctx, id, m.snapshot)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Touch{Snapshot: m.snapshot, Before: before, Table: id, Plain: plain && len(moved) == 0})
+	}
+	return out, nil
+}
+
+// plain reports whether rows of the table kept their places in that snapshot:
+// not when an ALTER wrote them again, nor where one file or the catalog itself
+// holds rows of several snapshots.
+func (v *View) plain(ctx context.Context, table, at int64) (bool, error) {
+	var n int
+	err := v.q.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM ducklake_data_file WHERE table_id = ?1 AND begin_snapshot <= ?2 AND (end_snapshot IS NULL OR ?2 <= end_snapshot) AND partial_max >= ?2)
+ + (SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ?1)`, table, at).Scan(&n)
+	if err != nil || n > 0 {
+		return false, sqlError(ctx, err, "read the files")
+	}
+	if v.c.foreign {
+		return true, nil
+	}
+	err = v.q.QueryRowContext(ctx, `SELECT count(*) FROM supertable_change WHERE table_id = ? AND snapshot_id = ? AND operation = 'alter'`, table, at).Scan(&n)
+	return n == 0, sqlError(ctx, err, "read the history")
+}
+
+func (v *View) tablesAtEither(ctx context.Context, a, b int64) ([]int64, error) {
+	var out []int64
+	for _, at := range []int64{a, b} {
+		tables, err := v.Tables(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range tables {
+			out = append(out, t.ID)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// LastAlike gives the last snapshot at which the table surely had the rows and
+// columns of snapshot at: files may have been rewritten since. Less has to
+// move when a state comes back from there.
+func (v *View) LastAlike(ctx context.Context, t Table, at int64) (int64, error) {
+	touches, err := v.Touches(ctx, at, v.Head.ID)
+	if err != nil {
+		return at, err
+	}
+	last := v.Head.ID
+	for _, x := range touches {
+		if x.Table == t.ID {
+			last = x.Before
+			break
+		}
+	}
+	return last, nil
+}

@@ -1,0 +1,237 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/storage"
+)
+
+// fileState is a data file with the rows that a snapshot does not show: the
+// dead ones and those of later snapshots.
+type fileState struct {
+	file catalog.File
+	dead datafile.Bitmap
+}
+
+// restorePlan says how the files of one snapshot become those of another.
+type restorePlan struct {
+	remove            []int64     // live files that end
+	restore           []fileState // files that come back, with their dead rows
+	inserted, deleted int64       // rows that come and go
+}
+
+// planRestore plans the return from the files of now to those of then. A file
+// with the same rows in both stays; of any other the rows come back in a copy,
+// since what is dead in a file stays dead. It is a pure function.
+func planRestore(then, now []fileState) restorePlan {
+	var p restorePlan
+	live := map[int64]*fileState{} // by the bytes: a copy stands for its origin
+	for i := range now {
+		live[now[i].file.Origin()] = &now[i]
+	}
+	for _, t := range then {
+		n := live[t.file.Origin()]
+		rows := t.file.Records - t.dead.Count()
+		if n == nil {
+			p.inserted += rows
+		} else {
+			come, gone := n.dead.Without(t.dead).Count(), t.dead.Without(n.dead).Count()
+			p.inserted += come
+			p.deleted += gone
+			delete(live, t.file.Origin())
+			if come+gone == 0 {
+				continue
+			}
+			p.remove = append(p.remove, n.file.ID)
+		}
+		if rows > 0 {
+			p.restore = append(p.restore, t)
+		}
+	}
+	for i := range now {
+		if n := live[now[i].file.Origin()]; n != nil {
+			p.remove = append(p.remove, n.file.ID)
+			p.deleted += n.file.Records - n.dead.Count()
+		}
+	}
+	return p
+}
+
+// states reads the table's files at a snapshot.
+func (r *restoring) states(ctx context.Context, v *catalog.View, at int64) ([]fileState, error) {
+	files, err := v.Files(ctx, r.table, at, nil)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]fileState, len(files))
+	for i := range files {
+		f := &files[i]
+		dead, err := v.Dead(ctx, r.table, f, at)
+		if err == nil && f.PartialMax != nil && *f.PartialMax > at {
+			dead, err = r.later(ctx, f, at, dead)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[i] = fileState{*f, dead}
+	}
+	return out, nil
+}
+
+// later adds to the dead rows of a file those that came after a snapshot:
+// another client put rows of several snapshots into one file.
+func (r *restoring) later(ctx context.Context, f *catalog.File, at int64, dead datafile.Bitmap) (datafile.Bitmap, error) {
+	if err := r.connect(ctx); err != nil {
+		return nil, err
+	}
+	if err := catalog.CheckFile(f.Path, f.Size, f.Footer); err != nil {
+		return nil, err
+	}
+	rows, err := engine.Collect(ctx, r.conn, fmt.Sprintf("SELECT file_row_number FROM read_parquet(%s, schema=MAP {%d: {name: 'snapshot', type: 'BIGINT', default_value: NULL::VARCHAR}}) WHERE snapshot > %d",
+		pathList([]string{f.Path}), datafile.SnapshotIDField, at), nil)
+	if err != nil {
+		if cerr := errs.FromContext(ctx, "read an earlier state"); cerr != nil {
+			return nil, cerr
+		}
+		return nil, errs.Wrap(errs.Corrupt, err, "the file %s cannot be read", filepath.Base(f.Path))
+	}
+	out := datafile.NewBitmap(f.Records)
+	copy(out, dead)
+	for _, row := range rows {
+		if pos := toInt(row[0]); pos < f.Records {
+			out.Set(pos)
+		}
+	}
+	return out, nil
+}
+
+func (r *restoring) connect(ctx context.Context) error {
+	if r.conn != nil {
+		return nil
+	}
+	eng, err := r.w.Engine(ctx)
+	if err == nil {
+		r.conn, err = eng.Conn(ctx)
+	}
+	return err
+}
+
+// fileCopy is a published copy of a data file: a second name of its bytes,
+// where the file system has links.
+type fileCopy struct {
+	rel    string             // relative to the data folder
+	delete *catalog.NewDelete // of its dead rows; nil when they go into the catalog
+}
+
+// missing counts the files of the plan that have no copy yet.
+func (r *restoring) missing() int {
+	n := 0
+	for _, s := range r.plan.restore {
+		if r.copies[s.file.ID] == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// copyFiles makes the copies that the plan asks for. The dead rows of a past
+// snapshot never change, so a copy stays right whatever the head does.
+func (r *restoring) copyFiles(ctx context.Context) error {
+	if len(r.plan.restore) == 0 {
+		return nil
+	}
+	if r.lease == "" {
+		var err error
+		if r.lease, err = r.w.Catalog.Lease(ctx); err != nil {
+			return err
+		}
+	}
+	for i := range r.plan.restore {
+		s := &r.plan.restore[i]
+		if r.copies[s.file.ID] != nil {
+			continue
+		}
+		if err := errs.FromContext(ctx, "copy files"); err != nil {
+			return err
+		}
+		c, err := r.copyFile(s)
+		if err != nil {
+			return err
+		}
+		r.copies[s.file.ID] = c
+	}
+	return nil
+}
+
+func (r *restoring) copyFile(s *fileState) (*fileCopy, error) {
+	folder := r.w.Catalog.Folder()
+	if s.file.Outside {
+		return nil, errs.New(errs.Unsupported, "table %q has the file %s outside the data folder: it cannot come back", r.table.Name, filepath.Base(s.file.Path))
+	}
+	if err := catalog.CheckFile(s.file.Path, s.file.Size, s.file.Footer); err != nil {
+		return nil, err
+	}
+	tableDir := r.w.Catalog.Dir(r.table)
+	// Files of other clients may lie in name=value folders that are read.
+	dir := path.Dir(strings.TrimPrefix(s.file.Path, folder.Data())) + "/"
+	if !strings.HasPrefix(dir, tableDir) {
+		dir = tableDir
+	}
+	c := &fileCopy{rel: dir + datafile.NewName()}
+	leased := filepath.Join(folder.LeaseDir(r.lease), filepath.FromSlash(c.rel))
+	if err := os.MkdirAll(filepath.Dir(leased), 0o777); err != nil {
+		return nil, errs.Wrap(errs.Unavailable, err, "make a folder under tmp")
+	}
+	if err := storage.LinkOrCopy(s.file.Path, leased); err != nil {
+		return nil, err
+	}
+	if err := r.publishCopy(c.rel); err != nil {
+		return nil, err
+	}
+	n := s.dead.Count()
+	if r.inlined+n <= r.limits["inline_delete_limit"] {
+		r.inlined += n
+		return c, nil
+	}
+	var err error
+	c.delete, err = r.deleteFile(s, folder.Data()+c.rel, tableDir)
+	return c, err
+}
+
+// publishCopy names a file; the job's end disposes of it when no commit does.
+func (r *restoring) publishCopy(rel string) error {
+	r.stages = append(r.stages, &stage{files: []staged{{rel: rel}}, published: true})
+	return r.w.Catalog.Folder().Publish(r.lease, rel)
+}
+
+// deleteFile writes the dead rows of a copy.
+func (r *restoring) deleteFile(s *fileState, dataPath, dir string) (*catalog.NewDelete, error) {
+	name := datafile.NewDeleteName()
+	home := filepath.Join(r.w.Catalog.Folder().LeaseDir(r.lease), filepath.FromSlash(dir))
+	if err := os.MkdirAll(home, 0o777); err != nil {
+		return nil, errs.Wrap(errs.Unavailable, err, "make a folder under tmp")
+	}
+	var rows []datafile.Delete
+	for _, p := range s.dead.Positions() {
+		rows = append(rows, datafile.Delete{Position: p})
+	}
+	size, footer, err := datafile.WriteDeletes(filepath.Join(home, name), dataPath, rows, false)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := storage.Checksum(filepath.Join(home, name))
+	if err != nil {
+		return nil, err
+	}
+	d := &catalog.NewDelete{Rel: dir + name, Count: int64(len(rows)), Size: size, Footer: footer, SHA256: sum}
+	return d, r.publishCopy(d.Rel)
+}
