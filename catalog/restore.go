@@ -13,7 +13,9 @@ import (
 // Restore brings an earlier state of a table back as a new one: its columns,
 // and rows of files that are no longer live. The format knows no row that
 // begins twice and no path that two rows own, so such a file comes back under
-// a new name, with its rows' ids, statistics and dead rows.
+// a new name, with its statistics and dead rows. Its rows get new row ids:
+// under the old ones DuckDB's change feed pairs each of them with the end of
+// the old file and counts some twice.
 type Restore struct {
 	// At is the snapshot whose state comes back.
 	At int64
@@ -209,7 +211,7 @@ func (a *applier) restoreFile(f RestoredFile, stats *tableStats) (int64, error) 
 	}
 	for _, s := range []statement{
 		{`INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, end_snapshot, file_order, path, path_is_relative, file_format, record_count, file_size_bytes, footer_size, row_id_start, partition_id, encryption_key, mapping_id, partial_max)
- SELECT ?1, table_id, ?2, NULL, file_order, ?3, 1, file_format, record_count, file_size_bytes, footer_size, row_id_start, partition_id, encryption_key, mapping_id, NULL FROM ducklake_data_file WHERE data_file_id = ?4`, []any{id, a.next.ID, path, f.File}},
+ SELECT ?1, table_id, ?2, NULL, file_order, ?3, 1, file_format, record_count, file_size_bytes, footer_size, ?5, partition_id, encryption_key, mapping_id, NULL FROM ducklake_data_file WHERE data_file_id = ?4`, []any{id, a.next.ID, path, f.File, stats.nextRowID}},
 		{`INSERT INTO ducklake_file_column_stats (data_file_id, table_id, column_id, column_size_bytes, value_count, null_count, min_value, max_value, contains_nan, extra_stats)
  SELECT ?1, table_id, column_id, column_size_bytes, value_count, null_count, min_value, max_value, contains_nan, extra_stats FROM ducklake_file_column_stats WHERE data_file_id = ?2`, []any{id, f.File}},
 		{`INSERT INTO ducklake_file_partition_value (data_file_id, table_id, partition_key_index, partition_value)
@@ -223,6 +225,7 @@ func (a *applier) restoreFile(f RestoredFile, stats *tableStats) (int64, error) 
 		}
 	}
 	stats.records += records
+	stats.nextRowID += records
 	stats.bytes += size
 	return id, nil
 }

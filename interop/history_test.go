@@ -1,0 +1,146 @@
+package interop
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/supertable-go/supertable"
+)
+
+func (l *lake) rollback(table string, to int64) supertable.RollbackResult {
+	l.t.Helper()
+	r, err := l.s.Rollback(l.t.Context(), table, to, nil)
+	if err != nil {
+		l.t.Fatalf("roll %s back to %d: %v", table, to, err)
+	}
+	return r
+}
+
+func (l *lake) undrop(table string) {
+	l.t.Helper()
+	if _, err := l.s.Undrop(l.t.Context(), table); err != nil {
+		l.t.Fatalf("undrop %s: %v", table, err)
+	}
+}
+
+// state is what a table holds at a snapshot: columns and rows.
+func (l *lake) state(table string, at int64) []string {
+	l.t.Helper()
+	cols := l.describe(table, at)
+	return append(l.rows("SELECT "+texts(cols)+" FROM "+table, at), fmt.Sprint(cols))
+}
+
+// returns are histories that end in a return to each of their snapshots.
+var returns = []struct {
+	name string
+	do   func(l *lake)
+}{
+	{"appends", func(l *lake) {
+		for i := range 3 {
+			l.write("orders", orders(i*10, 10), nil)
+		}
+	}},
+	{"small upserts", func(l *lake) { // dead rows stand in the catalog
+		l.write("orders", orders(0, 100), key("id"))
+		l.write("orders", orders(50, 20), key("id"))
+		l.write("orders", orders(60, 60), key("id"))
+		l.write("orders", orders(0, 1), remove("id"))
+	}},
+	{"large upserts", func(l *lake) { // dead rows stand in delete files
+		l.option("", "inline_delete_limit", "0")
+		l.write("orders", orders(0, 200), key("id"))
+		l.write("orders", orders(50, 20), key("id"))
+		l.write("orders", orders(40, 100), key("id"))
+		l.write("orders", orders(0, 2), remove("id"))
+	}},
+	{"schema", func(l *lake) {
+		l.write("orders", "SELECT i::INTEGER AS id, 'a' AS s, 1.5::FLOAT AS d FROM range(5) r(i)", nil)
+		l.alter("orders", add("more", "INTEGER", new("5")))
+		l.write("orders", "SELECT 5::BIGINT << 40 AS id, 'b' AS s, 2.25::DOUBLE AS d, 6 AS more", nil)
+		l.alter("orders", supertable.Alteration{Drop: "s"})
+		l.alter("orders", supertable.Alteration{RenameColumn: &supertable.RenameColumn{From: "more", To: "less"}})
+		l.write("orders", "SELECT 3 AS id, 7 AS less, 'new' AS s", key("id"))
+	}},
+	{"dates", func(l *lake) {
+		l.write("orders", "SELECT i::INTEGER AS id, DATE '2026-01-01' + i::INTEGER AS d FROM range(5) r(i)", nil)
+		l.write("orders", "SELECT 9 AS id, TIMESTAMP '2026-01-01 10:00:00' AS d", nil)
+		l.write("orders", "SELECT 3 AS id, DATE '1999-01-01' AS d", key("id"))
+	}},
+	{"nested", func(l *lake) {
+		l.write("orders", "SELECT i AS id, {'a': i, 'b': [i, NULL]} AS st, MAP {'k': i} AS m FROM range(20) r(i)", nil)
+		l.write("orders", "SELECT i AS id, {'a': i, 'b': [i], 'c': 'new'} AS st, MAP {'k': i} AS m FROM range(15, 25) r(i)", key("id"))
+		l.write("orders", "SELECT i AS id, {'a': i, 'c': 'newer', 'e': 1.5} AS st FROM range(3) r(i)", key("id"))
+	}},
+	{"cast and delete all", func(l *lake) {
+		l.write("orders", orders(0, 30), nil)
+		l.alter("orders", supertable.Alteration{Type: &supertable.ChangeColumnType{Name: "id", Type: "VARCHAR", Cast: true}})
+		if _, err := l.s.Write(l.t.Context(), "orders", nil, &supertable.WriteOptions{DeleteAll: true}); err != nil {
+			l.t.Fatal(err)
+		}
+	}},
+	{"dropped and back", func(l *lake) {
+		l.write("orders", orders(0, 30), nil)
+		l.write("orders", orders(5, 3), key("id"))
+		l.drop("orders")
+		l.undrop("orders")
+		l.write("orders", orders(6, 8), key("id"))
+		l.drop("orders")
+		l.undrop("orders")
+	}},
+}
+
+// TestReturns rolls a table back to each of its snapshots, one after the
+// other, forth and back: the state is that of the snapshot to both readers,
+// and no snapshot changes by it.
+func TestReturns(t *testing.T) {
+	for _, h := range returns {
+		t.Run(h.name, func(t *testing.T) {
+			l := newLake(t)
+			l.widened, l.doubted = true, h.name == "dates"
+			h.do(l)
+			last := l.lastSnapshot()
+			for i := range 2 * last {
+				at := []int64{i/2 + 1, last - i/2}[i%2]
+				if len(l.rows("SELECT 1 FROM information_schema.tables", at)) == 0 {
+					continue // dropped then
+				}
+				want := l.state("orders", at)
+				l.rollback("orders", at)
+				equal(t, fmt.Sprintf("back to %d", at), l.state("orders", head), want)
+				l.compareHead()
+			}
+			l.compareAll()
+			l.write("orders", "SELECT * FROM (SELECT 1 AS id) WHERE id > 5", nil)
+		})
+	}
+}
+
+// TestReturnsThenMaintenance lets DuckDB do its chores on a lake with files
+// that came back.
+func TestReturnsThenMaintenance(t *testing.T) {
+	first := newLake(t)
+	sample(first)
+	first.rollback("orders", 2)
+	first.drop("plain")
+	first.drop("nested")
+	first.undrop("plain")
+	first.undrop("nested")
+	first.rollback("orders", 4)
+	first.compareAll()
+	all := ""
+	for _, c := range care {
+		if c.name != "expire" {
+			all += c.sql + ";"
+		}
+		t.Run(c.name, func(t *testing.T) { maintain(t, first, c.sql) })
+	}
+	last := first.lastSnapshot()
+	old := make([]string, last)
+	for i := range old {
+		old[i] = fmt.Sprint(i)
+	}
+	t.Run("all", func(t *testing.T) {
+		maintain(t, first, "CALL ducklake_expire_snapshots('lake', versions => ["+strings.Join(old, ", ")+"]);"+all)
+	})
+}
