@@ -102,6 +102,8 @@ type QueryOptions struct {
 	Params map[string]any
 	// DefaultLimit is appended when the text has no LIMIT of its own. 0 disables it.
 	DefaultLimit int64
+
+	differ bool // the statement compares two states of one table
 }
 
 // Report says what a query read and how long its parts took. It is complete

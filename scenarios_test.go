@@ -38,6 +38,9 @@ import (
 //	files T             the data files as the catalog has them
 //	alter T …           rename=, add= type= [default=], drop=, column= to=, type= to= [cast]
 //	drop T, drop-super, create
+//	diff T from= to= [key=(a,b)], changes [T] from= [to=]
+//	rollback T to= [dry] [expect=], undrop T
+//	tag NAME [at=], tag list, tag NAME delete
 //
 // A failed call answers "kind: message".
 func TestScenarios(t *testing.T) {
@@ -77,6 +80,7 @@ func (r *stage) run(t *testing.T, c *script.Case) string {
 	commands := map[string]func(*testing.T, *script.Case) (string, error){
 		"write": r.write, "series": r.series, "fixture": r.fixture, "delete-all": r.deleteAll, "names": r.names, "query": r.query, "schema": r.schema, "tables": r.tables,
 		"history": r.history, "files": r.files, "alter": r.alter, "drop": r.drop, "drop-super": r.dropSuper, "supers": r.supers,
+		"diff": r.diff, "changes": r.changes, "rollback": r.rollback, "undrop": r.undrop, "tag": r.tag,
 	}
 	f := commands[c.Cmd]
 	if f == nil {

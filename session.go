@@ -102,7 +102,7 @@ func (s *Session) Query(ctx context.Context, sql string, o *QueryOptions) (*Rows
 		return nil, err
 	}
 	rows, err := query.Run(ctx, queryEnv{s.st, s.principal}, s.st.querySuper(s.principal), sql, query.Options{
-		AtVersion: o.AtVersion, AtTime: o.AtTime, Params: params, DefaultLimit: o.DefaultLimit, Now: s.st.lake.opts.Now, Logger: s.st.lake.opts.Logger, Done: done,
+		AtVersion: o.AtVersion, AtTime: o.AtTime, Params: params, DefaultLimit: o.DefaultLimit, Differ: o.differ, Now: s.st.lake.opts.Now, Logger: s.st.lake.opts.Logger, Done: done,
 	})
 	if err != nil {
 		return nil, err
@@ -111,7 +111,17 @@ func (s *Session) Query(ctx context.Context, sql string, o *QueryOptions) (*Rows
 }
 
 // Rows streams a result. Use: for rows.Next() { rows.Batch() }; rows.Err(); rows.Close().
-type Rows struct{ r *query.Rows }
+type Rows struct{ r rowSource }
+
+// rowSource is a result of one query, or of several, one after the other.
+type rowSource interface {
+	Schema() *arrow.Schema
+	Next() bool
+	Batch() arrow.RecordBatch
+	Err() error
+	Close() error
+	Report() query.Report
+}
 
 // Schema of the result. Names may repeat.
 func (r *Rows) Schema() *arrow.Schema { return r.r.Schema() }

@@ -143,3 +143,29 @@ func (v *View) LastAlike(ctx context.Context, t Table, at int64) (int64, error) 
 	}
 	return last, nil
 }
+
+// ColumnRoots gives the first id of those top-level columns that took another
+// one's place: an ALTER with a cast, or a first value, gives a column a new id
+// under the same name in one snapshot.
+func (v *View) ColumnRoots(ctx context.Context, table int64) (map[int64]int64, error) {
+	rows, err := v.q.QueryContext(ctx, `SELECT n.column_id, o.column_id FROM ducklake_column n JOIN ducklake_column o
+ ON o.table_id = n.table_id AND o.end_snapshot = n.begin_snapshot AND o.column_name = n.column_name COLLATE NOCASE AND o.column_id < n.column_id AND o.parent_column IS NULL
+ WHERE n.table_id = ?1 AND n.parent_column IS NULL
+ AND n.begin_snapshot = (SELECT min(f.begin_snapshot) FROM ducklake_column f WHERE f.table_id = ?1 AND f.column_id = n.column_id) ORDER BY n.column_id`, table)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read the columns")
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[int64]int64{}
+	for rows.Next() {
+		var id, before int64
+		if err := rows.Scan(&id, &before); err != nil {
+			return nil, sqlError(ctx, err, "read the columns")
+		}
+		if root, ok := out[before]; ok {
+			before = root
+		}
+		out[id] = before
+	}
+	return out, sqlError(ctx, rows.Err(), "read the columns")
+}

@@ -39,7 +39,7 @@ type File struct {
 	// Stats has the statistics that were asked for, by leaf id.
 	Stats map[int64]datafile.Stats
 
-	origin, written int64 // of a file that came back; 0 otherwise
+	restored *restored // nil unless it came back
 }
 
 // DeleteFile lists dead rows of one data file.

@@ -261,17 +261,20 @@ func (v *View) loadRestored(ctx context.Context, table Table, files []File) erro
 		}
 		i, ok := slices.BinarySearchFunc(files, id, func(f File, id int64) int { return int(f.ID - id) })
 		if ok {
-			files[i].origin, files[i].written = origin, written
+			files[i].restored = &restored{origin, written}
 		}
 	}
 	return sqlError(ctx, rows.Err(), "read the files")
 }
 
+// restored tells where the bytes of a file that came back are from.
+type restored struct{ origin, written int64 }
+
 // Origin tells the bytes: two files with one origin have the same rows at the
 // same positions.
 func (f *File) Origin() int64 {
-	if f.origin > 0 {
-		return f.origin
+	if f.restored != nil {
+		return f.restored.origin
 	}
 	return f.ID
 }
@@ -279,8 +282,8 @@ func (f *File) Origin() int64 {
 // Written is the snapshot whose columns the file has. It is its own begin
 // unless it has come back.
 func (f *File) Written() int64 {
-	if f.written > 0 {
-		return f.written
+	if f.restored != nil {
+		return f.restored.written
 	}
 	return f.Begin
 }

@@ -50,8 +50,11 @@ type Options struct {
 	AtTime       *time.Time
 	Params       map[string]any
 	DefaultLimit int64
-	Now          func() time.Time
-	Logger       *slog.Logger
+	// Differ is for statements of ours that compare two states of a table: see
+	// scan.Differ.
+	Differ bool
+	Now    func() time.Time
+	Logger *slog.Logger
 	// Done, when set, is told once how the query ended: when its rows were
 	// read to the end or closed, or when it failed before it had any.
 	Done func(Outcome)
@@ -253,6 +256,7 @@ func (q *run) plan(ctx context.Context, views map[*Super]*catalog.View) error {
 			return err
 		}
 	}
+	q.differ()
 	q.report.done("FILTERING")
 	return nil
 }
