@@ -16,6 +16,13 @@ type session interface {
 	Tables(ctx context.Context) ([]supertable.TableInfo, error)
 	Schema(ctx context.Context, table string) ([]supertable.Column, error)
 	History(ctx context.Context, table string) ([]supertable.HistoryEntry, error)
+	Diff(ctx context.Context, table string, from, to int64, o *supertable.DiffOptions) (*supertable.Rows, error)
+	Changes(ctx context.Context, table string, from int64, o *supertable.ChangesOptions) (*supertable.Rows, error)
+	Rollback(ctx context.Context, table string, to int64, o *supertable.RollbackOptions) (supertable.RollbackResult, error)
+	Undrop(ctx context.Context, table string) (supertable.UndropResult, error)
+	CreateTag(ctx context.Context, name string, at *int64) (supertable.Tag, error)
+	Tags(ctx context.Context) ([]supertable.Tag, error)
+	DeleteTag(ctx context.Context, name string) (bool, error)
 	Alter(ctx context.Context, table string, c supertable.Alteration) (supertable.AlterResult, error)
 	Options(ctx context.Context, table string) ([]supertable.Option, error)
 	SetOption(ctx context.Context, table, name, value string) error
