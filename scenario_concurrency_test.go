@@ -26,6 +26,7 @@ var children = map[string]func(t *testing.T, args []string){
 	"hold-flock":     childHoldFlock,
 	"hold-immediate": childHoldImmediate,
 	"endless":        childEndless,
+	"rollback":       childRollback,
 }
 
 // TestChild is the helper process: the test binary runs itself with ST_CHILD set.

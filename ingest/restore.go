@@ -146,15 +146,6 @@ func (r *restoring) missing() int {
 // copyFiles makes the copies that the plan asks for. The dead rows of a past
 // snapshot never change, so a copy stays right whatever the head does.
 func (r *restoring) copyFiles(ctx context.Context) error {
-	if len(r.plan.restore) == 0 {
-		return nil
-	}
-	if r.lease == "" {
-		var err error
-		if r.lease, err = r.w.Catalog.Lease(ctx); err != nil {
-			return err
-		}
-	}
 	for i := range r.plan.restore {
 		s := &r.plan.restore[i]
 		if r.copies[s.file.ID] != nil {

@@ -138,12 +138,15 @@ func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dr
 			if err := w.writable(ctx, v); err != nil {
 				return err
 			}
-			if err := plan(ctx, r, v); err != nil || dryRun || r.nothing {
-				return err
-			}
-			return r.copyFiles(ctx)
+			return plan(ctx, r, v)
 		})
-		if err != nil || dryRun {
+		if err != nil || dryRun || r.nothing {
+			return err
+		}
+		if r.lease, err = w.Catalog.Lease(ctx); err != nil { // not inside the commit: it takes the same lock
+			return err
+		}
+		if err := r.copyFiles(ctx); err != nil {
 			return err
 		}
 		_, err = w.Catalog.Commit(ctx, func(ctx context.Context, v *catalog.View) (*catalog.Change, error) {

@@ -159,8 +159,13 @@ func state(t *testing.T, home, table string, now func() time.Time) string {
 		t.Fatal(err)
 	}
 	rows := testdb.Query(t, s, fmt.Sprintf("SELECT k, CAST(v AS BIGINT) FROM %s ORDER BY 1, 2", table), nil)
+	return picture(fmt.Sprint(len(cols)), rows)
+}
+
+// picture is columns and rows in one line.
+func picture(columns, rows string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d columns:", len(cols))
+	fmt.Fprintf(&b, "%s columns:", columns)
 	for l := range strings.SplitSeq(rows, "\n") {
 		if l != "" {
 			b.WriteString(" " + strings.Replace(l, "|", "=", 1))

@@ -147,6 +147,8 @@ func write() error {
 		return createAndDrop(ctx)
 	case "audit":
 		return writeAndRead(ctx)
+	case "return":
+		return returns(ctx)
 	}
 	seed, _ := strconv.ParseUint(os.Getenv("ST_CRASH_SEED"), 10, 64)
 	from, _ := strconv.Atoi(os.Getenv("ST_CRASH_FROM"))
