@@ -144,3 +144,49 @@ func TestReturnsThenMaintenance(t *testing.T) {
 		maintain(t, first, "CALL ducklake_expire_snapshots('lake', versions => ["+strings.Join(old, ", ")+"]);"+all)
 	})
 }
+
+// TestReturnsOnAdopted rolls tables back that DuckDB wrote, with rows inside
+// the catalog and files of several snapshots, to each of their snapshots.
+func TestReturnsOnAdopted(t *testing.T) {
+	for _, f := range foreign {
+		t.Run(f.name, func(t *testing.T) {
+			l := newTheirs(t, f.options)
+			l.duck.run(f.sql)
+			l.adopt()
+			l.widened, l.doubted, l.noFeed = true, true, true
+			last := l.lastSnapshot()
+			states := map[int64][]string{}
+			for _, at := range l.snapshots() {
+				if len(l.rows("SELECT 1 FROM information_schema.tables WHERE table_name = 't'", at)) > 0 {
+					states[at] = l.state("t", at)
+				}
+			}
+			for i := range 2 * last {
+				at := []int64{i/2 + 1, last - i/2}[i%2]
+				want, ok := states[at]
+				if !ok {
+					continue
+				}
+				_, err := l.s.Rollback(t.Context(), "t", at, nil)
+				if supertable.KindOf(err) == supertable.Unsupported {
+					t.Logf("back to %d: %v", at, err)
+					continue
+				}
+				if err != nil {
+					t.Fatalf("back to %d: %v", at, err)
+				}
+				equal(t, fmt.Sprintf("back to %d", at), l.state("t", head), want)
+				l.compareHead()
+			}
+			for at, want := range states {
+				equal(t, fmt.Sprintf("snapshot %d", at), l.state("t", at), want)
+			}
+			l.compareAll()
+			l.drop("t")
+			l.undrop("t")
+			l.duck.run("DROP TABLE lake.t")
+			l.undrop("t")
+			l.compareHead()
+		})
+	}
+}
