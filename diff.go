@@ -2,6 +2,7 @@ package supertable
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -37,14 +38,14 @@ func (s *Session) Diff(ctx context.Context, table string, from, to int64, o *Dif
 		o = &DiffOptions{}
 	}
 	var p pair
-	err := s.st.catalog.Read(ctx, func(v *catalog.View) error {
+	err := s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
 		for _, at := range []int64{from, to} {
 			if _, err := v.Snapshot(ctx, at); err != nil {
 				return err
 			}
 		}
 		var err error
-		p, err = s.states(ctx, v, table, from, to)
+		p, err = s.states(ctx, v, g, table, from, to)
 		return err
 	})
 	if err != nil {
@@ -84,7 +85,7 @@ func keyOf(out []outColumn, key []string) ([]int, error) {
 }
 
 // states finds the table that the later snapshot knows by that name at both.
-func (s *Session) states(ctx context.Context, v *catalog.View, name string, from, to int64) (pair, error) {
+func (s *Session) states(ctx context.Context, v *catalog.View, g rbac.Grant, name string, from, to int64) (pair, error) {
 	later, earlier := to, from
 	if from > to {
 		later, earlier = from, to
@@ -94,7 +95,7 @@ func (s *Session) states(ctx context.Context, v *catalog.View, name string, from
 		later = earlier
 		t, err = v.Table(ctx, name, earlier)
 	}
-	if errs.KindOf(err) == errs.NotFound || err == nil && !s.visible(t.Name) {
+	if errs.KindOf(err) == errs.NotFound || err == nil && !visible(g, t.Name) {
 		return pair{}, errs.New(errs.NotFound, "Table not found: %s/%s/%s", s.st.org, s.st.name, name)
 	}
 	if err != nil {
@@ -140,7 +141,7 @@ func (l *looks) look(ctx context.Context, x *side) error {
 	}
 	key := x.table
 	for _, c := range x.columns {
-		key += "\x00" + c.Name
+		key += fmt.Sprintf("\x00%d %s", c.ID, c.Name)
 	}
 	visible, ok := l.seen[key]
 	if !ok {
@@ -180,12 +181,12 @@ type ChangesOptions struct {
 // snapshot, InvalidArgument when from is after the last one.
 func (s *Session) Changes(ctx context.Context, table string, from int64, o *ChangesOptions) (*Rows, error) {
 	f := &feed{s: s, table: table, from: from, looks: looks{s: s, seen: map[string][]string{}}}
-	err := s.st.catalog.Read(ctx, func(v *catalog.View) error {
+	err := s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
 		f.to = v.Head.ID
 		if o != nil && o.To != nil {
 			f.to = *o.To
 		}
-		return f.plan(ctx, v)
+		return f.plan(ctx, v, g)
 	})
 	if err != nil {
 		return nil, err
@@ -220,7 +221,7 @@ type step struct {
 }
 
 // plan finds the steps. Columns are read once per schema of a table.
-func (f *feed) plan(ctx context.Context, v *catalog.View) error {
+func (f *feed) plan(ctx context.Context, v *catalog.View, g rbac.Grant) error {
 	for _, at := range []int64{f.from, f.to} {
 		if _, err := v.Snapshot(ctx, at); err != nil {
 			return err
@@ -233,7 +234,11 @@ func (f *feed) plan(ctx context.Context, v *catalog.View) error {
 	if err != nil {
 		return err
 	}
-	known, err := f.known(ctx, v)
+	known, err := f.known(ctx, v, g)
+	if err != nil {
+		return err
+	}
+	names, err := currentNames(ctx, v)
 	if err != nil {
 		return err
 	}
@@ -250,7 +255,7 @@ func (f *feed) plan(ctx context.Context, v *catalog.View) error {
 		if last == nil {
 			last = p.before
 		}
-		if last == nil || !f.s.readable(last.table) || systemTable(last.table) && f.table == "" {
+		if last == nil || !p.readable(g, names[t.Table]) || systemTable(last.table) && f.table == "" {
 			continue
 		}
 		known = known || strings.EqualFold(last.table, f.table)
@@ -264,13 +269,13 @@ func (f *feed) plan(ctx context.Context, v *catalog.View) error {
 }
 
 // known reports whether the table is there at either end.
-func (f *feed) known(ctx context.Context, v *catalog.View) (bool, error) {
+func (f *feed) known(ctx context.Context, v *catalog.View, g rbac.Grant) (bool, error) {
 	if f.table == "" {
 		return true, nil
 	}
 	for _, at := range []int64{f.from, f.to} {
 		t, err := v.Table(ctx, f.table, at)
-		if err == nil && f.s.readable(t.Name) {
+		if err == nil && visible(g, t.Name) {
 			return true, nil
 		}
 		if err != nil && errs.KindOf(err) != errs.NotFound {
@@ -301,12 +306,10 @@ func (f *feed) keepTable() {
 func (f *feed) outColumns(ctx context.Context) error {
 	f.perTable = map[int64][]outColumn{}
 	var order []int64
+	if err := f.lookAtAll(ctx); err != nil {
+		return err
+	}
 	for _, x := range slices.Backward(f.steps) {
-		for _, at := range []*side{x.before, x.after} {
-			if err := f.looks.look(ctx, at); err != nil {
-				return err
-			}
-		}
 		if f.perTable[x.table] == nil {
 			order = append(order, x.table)
 			f.perTable[x.table] = x.outColumns()
@@ -326,11 +329,32 @@ func (f *feed) outColumns(ctx context.Context) error {
 	return f.columnsNow(ctx)
 }
 
+// lookAtAll leaves out of all steps what the principal does not see; of all
+// tables, those of which he sees no column.
+func (f *feed) lookAtAll(ctx context.Context) error {
+	kept := f.steps[:0]
+	for _, x := range f.steps {
+		err := f.looks.look(ctx, x.before)
+		if err == nil {
+			err = f.looks.look(ctx, x.after)
+		}
+		if errs.KindOf(err) == errs.NotFound && f.table == "" {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		kept = append(kept, x)
+	}
+	f.steps = kept
+	return nil
+}
+
 // columnsNow gives the columns of a table without a change.
 func (f *feed) columnsNow(ctx context.Context) error {
 	var p pair
-	err := f.s.st.catalog.Read(ctx, func(v *catalog.View) (err error) {
-		p, err = f.s.states(ctx, v, f.table, f.from, f.to)
+	err := f.s.withView(ctx, func(v *catalog.View, g rbac.Grant) (err error) {
+		p, err = f.s.states(ctx, v, g, f.table, f.from, f.to)
 		return err
 	})
 	if err != nil {
@@ -345,8 +369,17 @@ func (f *feed) columnsNow(ctx context.Context) error {
 	return nil
 }
 
-// readable reports whether a query of the principal may read the table.
-func (s *Session) readable(table string) bool { return s.grant.Permits(rbac.Read, table) }
+// readable reports whether a query may read both sides: under the names that
+// the table had, and the one that it has now, if any.
+func (p pair) readable(g rbac.Grant, now string) bool {
+	names := []string{now}
+	for _, s := range []*side{p.before, p.after} {
+		if s != nil {
+			names = append(names, s.table)
+		}
+	}
+	return !slices.ContainsFunc(names, func(n string) bool { return n != "" && !g.Permits(rbac.ReadPermission(n), n) })
+}
 
 func systemTable(name string) bool {
 	return len(name) > 4 && strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__")

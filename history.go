@@ -42,13 +42,17 @@ type RollbackResult struct {
 // Errors: NotFound for a table or snapshot that is not there, or a table that
 // was not there at that snapshot; Unavailable when ExpectHead is not the head.
 func (s *Session) Rollback(ctx context.Context, table string, to int64, o *RollbackOptions) (RollbackResult, error) {
-	if err := s.need(rbac.Control, table); err != nil {
+	g, err := s.authorize(ctx)
+	if err == nil {
+		err = permit(g, rbac.Control, table)
+	}
+	if err != nil {
 		return RollbackResult{}, err
 	}
 	if o == nil {
 		o = &RollbackOptions{}
 	}
-	r, err := s.st.writer.Rollback(ctx, s.grant, table, ingest.RollbackOptions{To: to, ExpectHead: o.ExpectHead, DryRun: o.DryRun, Message: o.Message})
+	r, err := s.st.writer.Rollback(ctx, g, table, ingest.RollbackOptions{To: to, ExpectHead: o.ExpectHead, DryRun: o.DryRun, Message: o.Message})
 	if err != nil {
 		return RollbackResult{}, s.named(err, table)
 	}
@@ -67,10 +71,14 @@ type UndropResult struct {
 // Errors: AlreadyExists when a table has the name, NotFound when none of that
 // name was dropped or its last snapshot has expired.
 func (s *Session) Undrop(ctx context.Context, table string) (UndropResult, error) {
-	if err := s.need(rbac.Control, table); err != nil {
+	g, err := s.authorize(ctx)
+	if err == nil {
+		err = permit(g, rbac.Control, table)
+	}
+	if err != nil {
 		return UndropResult{}, err
 	}
-	r, err := s.st.writer.Undrop(ctx, s.grant, table)
+	r, err := s.st.writer.Undrop(ctx, g, table)
 	if err != nil {
 		return UndropResult{}, s.named(err, table)
 	}
@@ -90,7 +98,7 @@ type Tag struct {
 //
 // Errors: InvalidArgument for the name, AlreadyExists, NotFound for the snapshot.
 func (s *Session) CreateTag(ctx context.Context, name string, at *int64) (Tag, error) {
-	if err := s.need(rbac.Control, ""); err != nil {
+	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return Tag{}, err
 	}
 	t, err := s.st.catalog.CreateTag(ctx, name, at, s.principal.Name())
@@ -99,7 +107,7 @@ func (s *Session) CreateTag(ctx context.Context, name string, at *int64) (Tag, e
 
 // Tags lists the tags by name. It needs CONTROL on the SuperTable.
 func (s *Session) Tags(ctx context.Context) ([]Tag, error) {
-	if err := s.need(rbac.Control, ""); err != nil {
+	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return nil, err
 	}
 	out := []Tag{}
@@ -116,7 +124,7 @@ func (s *Session) Tags(ctx context.Context) ([]Tag, error) {
 // DeleteTag removes a tag; deleted is false when there is none of that name.
 // The snapshot may expire then. It needs CONTROL on the SuperTable.
 func (s *Session) DeleteTag(ctx context.Context, name string) (deleted bool, err error) {
-	if err := s.need(rbac.Control, ""); err != nil {
+	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return false, err
 	}
 	return s.st.catalog.DeleteTag(ctx, name)

@@ -311,18 +311,6 @@ func (v *View) LastDrop(ctx context.Context, name string) (Table, int64, error) 
 	return t, end - 1, err
 }
 
-// TableByID finds a table that may have another name at that snapshot.
-func (v *View) TableByID(ctx context.Context, id, at int64) (Table, error) {
-	ts, err := v.tables(ctx, tableColumns+`AND t.table_id = ?2`, at, id)
-	if err != nil {
-		return Table{}, err
-	}
-	if len(ts) == 0 {
-		return Table{}, errs.New(errs.NotFound, "the table is not there at snapshot %d", at)
-	}
-	return ts[0], nil
-}
-
 // restoreInlined does for rows that the catalog itself holds what the files do
 // for theirs: what came since at ends, what ended since comes back.
 func (a *applier) restoreInlined(at int64) error {

@@ -135,7 +135,7 @@ func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dr
 			if w.Catalog.Foreign() {
 				return errs.New(errs.Denied, "this lake was made by another DuckLake client and is read-only; run create to adopt it")
 			}
-			if err := w.writable(ctx, v); err != nil {
+			if err := w.permit(ctx, v, g, rbac.Control, table); err != nil {
 				return err
 			}
 			return plan(ctx, r, v)
@@ -150,7 +150,7 @@ func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dr
 			return err
 		}
 		_, err = w.Catalog.Commit(ctx, func(ctx context.Context, v *catalog.View) (*catalog.Change, error) {
-			if err := w.writable(ctx, v); err != nil {
+			if err := w.permit(ctx, v, g, rbac.Control, table); err != nil {
 				return nil, err
 			}
 			if err := plan(ctx, r, v); err != nil || r.nothing {
