@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestHistoryThatOneCanActOn(t *testing.T) {
+	l := newLake(t)
+	csv := []string{"write", "t", "-", "--input-format", "csv", "--key", "id", "--quiet"}
+	l.run("id,v\n1,a\n2,b\n", csv...)
+	l.ok("id,v\n2,B\n3,c\n", csv...)
+	for _, c := range []struct {
+		args string
+		want string
+	}{
+		{"diff t --from 1 --to 2 --key id --format csv", "change,id,v\nupdate_before,2,b\nupdate_after,2,B\ninsert,3,c\n"},
+		{"diff t --from 1 --to 2 --format ndjson", `{"change":"insert","id":2,"v":"B"}` + "\n" + `{"change":"delete","id":2,"v":"b"}` + "\n" + `{"change":"insert","id":3,"v":"c"}` + "\n"},
+		{"diff t --from 2 --to 2 --format json", "[]\n"},
+		{"changes t --from 1 --format csv", "change,snapshot,id,v\ndelete,2,2,b\ninsert,2,2,B\ninsert,2,3,c\n"},
+		{"changes --from 1 --to 1 --format json", "[]\n"},
+		{"changes --from 0 --to 1 --format csv", "change,snapshot,table,id,v\ninsert,1,t,1,a\ninsert,1,t,2,b\n"},
+		{"rollback t --to 1 --dry-run --format json", `{"table":"t","from":2,"to":1,"snapshot":3,"inserted":1,"deleted":2,"dry_run":true}` + "\n"},
+		{"rollback t --to 1 --expect-head 2 --format json", `{"table":"t","from":2,"to":1,"snapshot":3,"inserted":1,"deleted":2}` + "\n"},
+		{"rollback t --to 1", "t: is as at snapshot 1 already\n"},
+		{"drop t --yes --format json", `{"dropped":true}` + "\n"},
+		{"undrop t --format json", `{"table":"t","snapshot":5}` + "\n"},
+		{"query SELECT+*+FROM+t+ORDER+BY+id --format csv", "id,v\n1,a\n2,b\n"},
+		{"tag create v1 --at 2 --format json", `{"name":"v1","snapshot":2}` + "\n"},
+		{"tag create Now --format csv", "name,snapshot\nNow,5\n"},
+		{"tag delete v1 --format json", `{"deleted":true}` + "\n"},
+		{"tag delete v1 --format json", `{"deleted":false}` + "\n"},
+	} {
+		args := strings.Fields(c.args)
+		for i := range args {
+			args[i] = strings.ReplaceAll(args[i], "+", " ")
+		}
+		if got := l.ok("", args...); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.args, got, c.want)
+		}
+	}
+	if got := l.ok("", "tag", "list", "--format", "ndjson"); !strings.HasPrefix(got, `{"name":"Now","snapshot":5,"created":"`) || strings.Count(got, "\n") != 1 {
+		t.Errorf("tag list prints %q", got)
+	}
+	for args, want := range map[string]string{
+		"diff t --from 1":                      "2 ",
+		"diff t --to 1":                        "2 ",
+		"diff --from 1 --to 2":                 "2 ",
+		"changes t":                            "2 ",
+		"rollback t":                           "2 ",
+		"rollback --to 1":                      "2 ",
+		"rollback t --to x":                    "2 ",
+		"tag":                                  "2 ",
+		"tag create":                           "2 ",
+		"undrop":                               "2 ",
+		"diff t --from 1 --to 2 --key nope":    "1 invalid_argument",
+		"diff t --from 1 --to 99":              "1 not_found",
+		"diff nope --from 1 --to 2":            "1 not_found",
+		"changes t --from 4 --to 2":            "1 invalid_argument",
+		"rollback nope --to 1":                 "1 not_found",
+		"rollback t --to 0":                    "1 not_found",
+		"rollback t --to 1 --expect-head 1":    "1 unavailable",
+		"undrop t":                             "1 already_exists",
+		"undrop nope":                          "1 not_found",
+		"tag create NOW":                       "1 already_exists",
+		"tag create a/b":                       "1 invalid_argument",
+		"tag create x --at 77":                 "1 not_found",
+		"diff t --from 1 --to 2 --super other": "1 not_found",
+	} {
+		code, out, errs := l.run("", append(strings.Fields(args), "--format", "json")...)
+		exit, kind, _ := strings.Cut(want, " ")
+		if string(rune('0'+code)) != exit || out != "" || !strings.Contains(errs, kind) {
+			t.Errorf("%s: exit %d, %q %q, want %s", args, code, out, errs, want)
+		}
+	}
+}
