@@ -147,6 +147,10 @@ func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dr
 			return err
 		}
 		if err := r.copyFiles(ctx); err != nil {
+			// Its snapshot may have expired meanwhile: then that is the answer.
+			if gone := w.Catalog.Read(ctx, func(v *catalog.View) error { return plan(ctx, r, v) }); gone != nil {
+				return gone
+			}
 			return err
 		}
 		_, err = w.Catalog.Commit(ctx, func(ctx context.Context, v *catalog.View) (*catalog.Change, error) {

@@ -161,7 +161,7 @@ func TestReturnsOnAdopted(t *testing.T) {
 					states[at] = l.state("t", at)
 				}
 			}
-			for i := range 2 * last {
+			for i := range last {
 				at := []int64{i/2 + 1, last - i/2}[i%2]
 				want, ok := states[at]
 				if !ok {
@@ -176,12 +176,16 @@ func TestReturnsOnAdopted(t *testing.T) {
 					t.Fatalf("back to %d: %v", at, err)
 				}
 				equal(t, fmt.Sprintf("back to %d", at), l.state("t", head), want)
-				l.compareHead()
+				if i%4 == 0 {
+					l.compareHead()
+				}
 			}
 			for at, want := range states {
 				equal(t, fmt.Sprintf("snapshot %d", at), l.state("t", at), want)
 			}
-			l.compareAll()
+			if !testing.Short() {
+				l.compareAll()
+			}
 			l.drop("t")
 			l.undrop("t")
 			l.duck.run("DROP TABLE lake.t")
