@@ -21,6 +21,27 @@ type Touch struct {
 // to to changed. Maintenance alone changes nothing. After a snapshot that has
 // expired nobody knows, so every table may have changed.
 func (v *View) Touches(ctx context.Context, from, to int64) ([]Touch, error) {
+	out, err := v.touches(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	moved := map[int64]movedRows{}
+	for i := range out {
+		m, ok := moved[out[i].Table]
+		if !ok {
+			if m, err = v.movedRows(ctx, out[i].Table); err != nil {
+				return nil, err
+			}
+			moved[out[i].Table] = m
+		}
+		out[i].Plain = out[i].Plain && m.plain(out[i].Snapshot)
+	}
+	return out, nil
+}
+
+// touches is Touches without a look at the tables: Plain is what the snapshot
+// itself says.
+func (v *View) touches(ctx context.Context, from, to int64) ([]Touch, error) {
 	made, err := v.madeBetween(ctx, from, to)
 	if err != nil {
 		return nil, err
@@ -85,30 +106,57 @@ func (v *View) touchesOf(ctx context.Context, m madeChanges, before int64) ([]To
 	}
 	var out []Touch
 	for _, id := range ids {
-		plain, err := v.plain(ctx, id, m.snapshot)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, Touch{Snapshot: m.snapshot, Before: before, Table: id, Plain: plain && len(moved) == 0})
+		out = append(out, Touch{Snapshot: m.snapshot, Before: before, Table: id, Plain: len(moved) == 0})
 	}
 	return out, nil
 }
 
-// plain reports whether rows of the table kept their places in that snapshot:
-// not when an ALTER wrote them again, nor where one file or the catalog itself
-// holds rows of several snapshots.
-func (v *View) plain(ctx context.Context, table, at int64) (bool, error) {
-	var n int
-	err := v.q.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM ducklake_data_file WHERE table_id = ?1 AND begin_snapshot <= ?2 AND (end_snapshot IS NULL OR ?2 <= end_snapshot) AND partial_max >= ?2)
- + (SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ?1)`, table, at).Scan(&n)
-	if err != nil || n > 0 {
-		return false, sqlError(ctx, err, "read the files")
+// movedRows tells in which snapshots rows of a table may not have kept their
+// places: where an ALTER wrote them again, where one file holds rows of several
+// snapshots, and everywhere when the catalog itself holds some.
+type movedRows struct {
+	inlined bool
+	partial []partialFile
+	altered map[int64]bool
+}
+
+type partialFile struct{ begin, end, last int64 }
+
+func (m movedRows) plain(at int64) bool {
+	return !m.inlined && !m.altered[at] &&
+		!slices.ContainsFunc(m.partial, func(f partialFile) bool { return f.begin <= at && at <= f.end && at <= f.last })
+}
+
+func (v *View) movedRows(ctx context.Context, table int64) (movedRows, error) {
+	m := movedRows{altered: map[int64]bool{}}
+	err := v.q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM ducklake_inlined_data_tables WHERE table_id = ?)`, table).Scan(&m.inlined)
+	if err != nil {
+		return m, sqlError(ctx, err, "read the inlined tables")
 	}
-	if v.c.foreign {
-		return true, nil
+	err = v.eachTriple(ctx, `SELECT begin_snapshot, coalesce(end_snapshot, 9223372036854775807), partial_max FROM ducklake_data_file WHERE table_id = ? AND partial_max IS NOT NULL`, table,
+		func(a, b, c int64) { m.partial = append(m.partial, partialFile{a, b, c}) })
+	if err != nil || v.c.foreign {
+		return m, err
 	}
-	err = v.q.QueryRowContext(ctx, `SELECT count(*) FROM supertable_change WHERE table_id = ? AND snapshot_id = ? AND operation = 'alter'`, table, at).Scan(&n)
-	return n == 0, sqlError(ctx, err, "read the history")
+	err = v.eachTriple(ctx, `SELECT snapshot_id, 0, 0 FROM supertable_change WHERE table_id = ? AND operation = 'alter'`, table,
+		func(at, _, _ int64) { m.altered[at] = true })
+	return m, err
+}
+
+func (v *View) eachTriple(ctx context.Context, query string, table int64, each func(a, b, c int64)) error {
+	rows, err := v.q.QueryContext(ctx, query, table)
+	if err != nil {
+		return sqlError(ctx, err, "read the changes")
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var a, b, c int64
+		if err := rows.Scan(&a, &b, &c); err != nil {
+			return sqlError(ctx, err, "read the changes")
+		}
+		each(a, b, c)
+	}
+	return sqlError(ctx, rows.Err(), "read the changes")
 }
 
 func (v *View) tablesAtEither(ctx context.Context, a, b int64) ([]int64, error) {
@@ -130,7 +178,7 @@ func (v *View) tablesAtEither(ctx context.Context, a, b int64) ([]int64, error) 
 // columns of snapshot at: files may have been rewritten since. Less has to
 // move when a state comes back from there.
 func (v *View) LastAlike(ctx context.Context, t Table, at int64) (int64, error) {
-	touches, err := v.Touches(ctx, at, v.Head.ID)
+	touches, err := v.touches(ctx, at, v.Head.ID)
 	if err != nil {
 		return at, err
 	}

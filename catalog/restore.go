@@ -177,6 +177,7 @@ func (a *applier) restoreFiles(files []RestoredFile) error {
 		return err
 	}
 	ch := *a.ch // the caller's own is left as it was
+	ch.Deletes, ch.Inline = slices.Clone(ch.Deletes), slices.Clone(ch.Inline)
 	a.ch = &ch
 	for _, f := range files {
 		id, err := a.restoreFile(f, &stats)
@@ -187,9 +188,9 @@ func (a *applier) restoreFiles(files []RestoredFile) error {
 		case f.Delete != nil:
 			d := *f.Delete
 			d.File = id
-			ch.Deletes = append(slices.Clone(ch.Deletes), d)
+			ch.Deletes = append(ch.Deletes, d)
 		case len(f.Dead) > 0:
-			ch.Inline = append(slices.Clone(ch.Inline), NewInlined{File: id, Positions: f.Dead})
+			ch.Inline = append(ch.Inline, NewInlined{File: id, Positions: f.Dead})
 		}
 	}
 	return a.storeTableStats(stats)

@@ -140,6 +140,11 @@ func queryRows(s *supertable.Session, query string, o *supertable.QueryOptions) 
 	if err != nil {
 		return nil, err
 	}
+	return collect(rows)
+}
+
+// collect reads a result to its end.
+func collect(rows *supertable.Rows) ([]string, error) {
 	defer func() { _ = rows.Close() }()
 	out := []string{}
 	for rows.Next() {
