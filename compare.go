@@ -24,6 +24,7 @@ type side struct {
 type pair struct {
 	before, after *side
 	sameTable     bool // and not only of one name: ids and places mean the same
+	whole         bool // the principal sees the table as it is, defaults too
 }
 
 // outColumn is a column of the result.
@@ -111,7 +112,8 @@ func inTable(out, table []outColumn) []outColumn {
 }
 
 // selects gives the select list of one side for the columns, named c0, c1, ….
-// A column that the side lacks has the value that its rows got.
+// A column that the side lacks has the value that its rows got, unless that
+// could be one that a mask hides.
 func (p pair) selects(s *side, out []outColumn) string {
 	newest := p.newest()
 	list := make([]string, len(out))
@@ -119,7 +121,7 @@ func (p pair) selects(s *side, out []outColumn) string {
 		expr := "CAST(NULL AS " + o.typ.SQL() + ")"
 		if k := p.find(o, s); k >= 0 {
 			expr = castTo(datafile.Quote(s.columns[k].Name), s.columns[k].Type, o.typ)
-		} else if n := slices.IndexFunc(newest, func(c datafile.Column) bool { return c.ID == o.id }); n >= 0 && p.sameTable && newest[n].InitialDefault != nil {
+		} else if n := slices.IndexFunc(newest, func(c datafile.Column) bool { return c.ID == o.id }); n >= 0 && p.sameTable && p.whole && newest[n].InitialDefault != nil {
 			expr = castTo(datafile.QuoteText(*newest[n].InitialDefault), datafile.Type{Name: "varchar"}, o.typ)
 		}
 		list[i] = fmt.Sprintf("%s AS c%d", expr, i)

@@ -101,7 +101,7 @@ func (s *Session) states(ctx context.Context, v *catalog.View, g rbac.Grant, nam
 	if err != nil {
 		return pair{}, err
 	}
-	p := pair{sameTable: true}
+	p := pair{sameTable: true, whole: whole(g, t.Name)}
 	schemas := newSchemas(v)
 	for _, x := range []struct {
 		at int64
@@ -258,6 +258,7 @@ func (f *feed) plan(ctx context.Context, v *catalog.View, g rbac.Grant) error {
 		if last == nil || !p.readable(g, names[t.Table]) || systemTable(last.table) && f.table == "" {
 			continue
 		}
+		p.whole = whole(g, last.table)
 		known = known || strings.EqualFold(last.table, f.table)
 		f.steps = append(f.steps, step{pair: p, snapshot: t.Snapshot, table: t.Table, plain: t.Plain})
 	}
@@ -379,6 +380,11 @@ func (p pair) readable(g rbac.Grant, now string) bool {
 		}
 	}
 	return !slices.ContainsFunc(names, func(n string) bool { return n != "" && !g.Permits(rbac.ReadPermission(n), n) })
+}
+
+// whole reports whether the grant shows the table as it is, by one rule alone.
+func whole(g rbac.Grant, table string) bool {
+	return slices.ContainsFunc(g.Rules(rbac.ReadPermission(table), table), func(r rbac.Rule) bool { return r.Whole() })
 }
 
 func systemTable(name string) bool {
