@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/supertable-go/supertable/catalog"
@@ -41,7 +42,8 @@ type RollbackResult struct {
 //
 // Errors: NotFound for a table or snapshot that is not there, or a table that
 // was not there at that snapshot; Unavailable when ExpectHead is not the head.
-func (s *Session) Rollback(ctx context.Context, table string, to int64, o *RollbackOptions) (RollbackResult, error) {
+func (s *Session) Rollback(ctx context.Context, table string, to int64, o *RollbackOptions) (_ RollbackResult, err error) {
+	defer s.audited(&ctx, "rollback", fmt.Sprintf("to %d", to), table)(&err)
 	g, err := s.authorize(ctx)
 	if err == nil {
 		err = permit(g, rbac.Control, table)
@@ -70,7 +72,8 @@ type UndropResult struct {
 //
 // Errors: AlreadyExists when a table has the name, NotFound when none of that
 // name was dropped or its last snapshot has expired.
-func (s *Session) Undrop(ctx context.Context, table string) (UndropResult, error) {
+func (s *Session) Undrop(ctx context.Context, table string) (_ UndropResult, err error) {
+	defer s.audited(&ctx, "undrop", "", table)(&err)
 	g, err := s.authorize(ctx)
 	if err == nil {
 		err = permit(g, rbac.Control, table)
@@ -97,7 +100,8 @@ type Tag struct {
 // needs CONTROL on the SuperTable.
 //
 // Errors: InvalidArgument for the name, AlreadyExists, NotFound for the snapshot.
-func (s *Session) CreateTag(ctx context.Context, name string, at *int64) (Tag, error) {
+func (s *Session) CreateTag(ctx context.Context, name string, at *int64) (_ Tag, err error) {
+	defer s.audited(&ctx, "tag_create", name, "")(&err)
 	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return Tag{}, err
 	}
@@ -124,6 +128,7 @@ func (s *Session) Tags(ctx context.Context) ([]Tag, error) {
 // DeleteTag removes a tag; deleted is false when there is none of that name.
 // The snapshot may expire then. It needs CONTROL on the SuperTable.
 func (s *Session) DeleteTag(ctx context.Context, name string) (deleted bool, err error) {
+	defer s.audited(&ctx, "tag_delete", name, "")(&err)
 	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return false, err
 	}

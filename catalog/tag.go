@@ -58,7 +58,10 @@ func (c *Catalog) CreateTag(ctx context.Context, name string, at *int64, princip
 			return err
 		}
 		_, err = v.q.ExecContext(ctx, `INSERT INTO supertable_tag (name, snapshot_id, created, principal) VALUES (?, ?, ?, ?)`, name, tag.Snapshot, FormatTime(tag.Created), principal)
-		return sqlError(ctx, err, "write the tags")
+		if err != nil {
+			return sqlError(ctx, err, "write the tags")
+		}
+		return c.opts.appendEvent(ctx, v.q, Event{Action: "tag_create", Statement: name, Snapshot: &tag.Snapshot})
 	})
 	return tag, err
 }
@@ -71,8 +74,10 @@ func (c *Catalog) DeleteTag(ctx context.Context, name string) (deleted bool, err
 			return sqlError(ctx, err, "write the tags")
 		}
 		n, err := res.RowsAffected()
-		deleted = n > 0
-		return sqlError(ctx, err, "write the tags")
+		if deleted = n > 0; err != nil || !deleted {
+			return sqlError(ctx, err, "write the tags")
+		}
+		return c.opts.appendEvent(ctx, v.q, Event{Action: "tag_delete", Statement: name})
 	})
 	return deleted, err
 }
