@@ -11,6 +11,7 @@ import (
 	"github.com/supertable-go/supertable/engine"
 	"github.com/supertable-go/supertable/engine/duckdb"
 	"github.com/supertable-go/supertable/ingest"
+	"github.com/supertable-go/supertable/ingest/staging"
 	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/query"
 	"github.com/supertable-go/supertable/rbac"
@@ -25,6 +26,7 @@ type SuperTable struct {
 	catalog   *catalog.Catalog
 	writer    *ingest.Writer
 	policies  policyCache
+	staging   *staging.Store
 
 	mu      sync.Mutex
 	engines map[string]engine.Engine // by the data folders that they read; "" writes; guarded by mu
@@ -33,6 +35,7 @@ type SuperTable struct {
 func newSuperTable(l *Lake, folder storage.Folder, org, name string, c *catalog.Catalog) *SuperTable {
 	st := &SuperTable{lake: l, folder: folder, org: org, name: name, catalog: c, engines: map[string]engine.Engine{}}
 	st.writer = &ingest.Writer{Catalog: c, Engine: st.writeEngine, Super: name, Logger: l.opts.Logger, Authorize: st.grantIn}
+	st.staging = newStaging(st)
 	return st
 }
 

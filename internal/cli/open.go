@@ -23,6 +23,7 @@ type session interface {
 	DropSuperTable(ctx context.Context) error
 	Check(ctx context.Context, deep bool) (supertable.CheckReport, error)
 	governing
+	stagingSession
 }
 
 // governing is what the commands about roles and users need.

@@ -74,6 +74,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.tablesCommand(), a.schemaCommand(), a.historyCommand(), a.alterCommand(),
 		a.optionCommand(), a.dropCommand(), a.dropSuperCommand(), a.checkCommand(),
 		a.roleCommand(), a.userCommand(), a.accessCommand(),
+		a.stageCommand(), a.pipeCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	return root
