@@ -24,7 +24,7 @@ func newStaging(st *SuperTable) *staging.Store {
 			return st.engine("staging", []string{st.folder.Staging(), st.folder.Tmp()})
 		},
 		Writer: st.writer,
-		Condition: func(ctx context.Context, c engine.Conn, text string) error {
+		Condition: func(ctx context.Context, c engine.Conn, text string) (string, error) {
 			return statement.Condition(ctx, statement.ParserOn(c), text)
 		},
 		Now:   st.lake.opts.Now,

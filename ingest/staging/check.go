@@ -40,8 +40,8 @@ func (c Check) String() string {
 const fileAs = "st_file"
 
 // checkSQL counts what breaks the check among the rows of from. The columns of
-// not_null and unique are there; an expression was proven by Condition.
-func checkSQL(c Check, from string) string {
+// not_null and unique are there; safe is the expression as Condition gave it.
+func checkSQL(c Check, safe, from string) string {
 	switch {
 	case len(c.NotNull) > 0:
 		tests := make([]string, len(c.NotNull))
@@ -56,7 +56,7 @@ func checkSQL(c Check, from string) string {
 		}
 		return "SELECT count(*) FROM (SELECT 1 FROM (" + from + ") " + fileAs + " GROUP BY " + strings.Join(names, ", ") + " HAVING count(*) > 1)"
 	}
-	return "SELECT count(*) FROM (SELECT (" + c.Expr + "\n) AS st_condition FROM (" + from + ") " + fileAs + ") WHERE CAST(st_condition AS BOOLEAN) IS FALSE"
+	return "SELECT count(*) FROM (SELECT (" + safe + ") AS st_condition FROM (" + from + ") " + fileAs + ") WHERE CAST(st_condition AS BOOLEAN) IS FALSE"
 }
 
 // broken words how a check failed; n is what checkSQL counted.
@@ -172,12 +172,19 @@ func (l *load) runCheck(ctx context.Context, o *opened, c Check, from string) (s
 			return fmt.Sprintf("%s: the file has no column %s", c, quoted(name)), nil
 		}
 	}
+	safe := ""
 	if c.Expr != "" { // stored text is as hostile as given text
-		if err := l.s.Condition(ctx, o.conn, c.Expr); err != nil {
+		var err error
+		safe, err = l.s.Condition(ctx, o.conn, c.Expr)
+		switch errs.KindOf(err) {
+		case "":
+		case errs.InvalidArgument, errs.Unsupported:
 			return c.String() + ": " + err.Error(), nil
+		default:
+			return "", err
 		}
 	}
-	rows, err := engine.Collect(ctx, o.conn, checkSQL(c, from), nil)
+	rows, err := engine.Collect(ctx, o.conn, checkSQL(c, safe, from), nil)
 	if err != nil {
 		return l.checkError(ctx, o, c, err)
 	}

@@ -220,7 +220,7 @@ func (s *Store) conditions(ctx context.Context, checks []Check) error {
 		if c.Expr == "" {
 			continue
 		}
-		if err := s.Condition(ctx, conn, c.Expr); err != nil {
+		if _, err := s.Condition(ctx, conn, c.Expr); err != nil {
 			return errs.Wrap(errs.KindOf(err), err, "check %d: %s", i+1, err.Error())
 		}
 	}

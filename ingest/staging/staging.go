@@ -24,6 +24,7 @@ import (
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/engine"
 	"github.com/supertable-go/supertable/ingest"
+	"github.com/supertable-go/supertable/ingest/source"
 	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/rbac"
 	"github.com/supertable-go/supertable/storage"
@@ -38,8 +39,9 @@ type Store struct {
 	// WriteEngine gives the engine that writes files; no user's text reaches it.
 	WriteEngine func(context.Context) (engine.Engine, error)
 	Writer      Writer
-	// Condition proves that a text is one harmless expression over columns.
-	Condition func(ctx context.Context, c engine.Conn, text string) error
+	// Condition proves that a text is one harmless expression over columns, and
+	// gives the text to run.
+	Condition func(ctx context.Context, c engine.Conn, text string) (safe string, err error)
 	Now       func() time.Time
 	Super     string // the SuperTable's name
 }
@@ -89,6 +91,9 @@ func (s *Store) Put(ctx context.Context, g rbac.Grant, area string, items []Item
 		}
 		if err := checkName(it.Name); err != nil {
 			return nil, err
+		}
+		if it.Format == "" && source.FormatOf(it.Name) == "" {
+			return nil, errs.New(errs.InvalidArgument, "file %s: the name does not tell the format: say which it is (--input-format)", quoted(it.Name))
 		}
 		ins[i] = &incoming{Item: it}
 	}

@@ -145,6 +145,10 @@ func write() error {
 		return sweep(ctx)
 	case "drop":
 		return createAndDrop(ctx)
+	case "stage":
+		return stage(ctx)
+	case "load":
+		return loadStaged(ctx)
 	}
 	seed, _ := strconv.ParseUint(os.Getenv("ST_CRASH_SEED"), 10, 64)
 	from, _ := strconv.Atoi(os.Getenv("ST_CRASH_FROM"))

@@ -13,35 +13,46 @@ const conditionTable = "st_condition"
 
 // Condition proves that text is one expression over the columns of one
 // relation, such as amount >= 0: no table, subquery, parameter or star, no
-// function that is not on the list. Placed as SELECT (text, a line break,
-// ) AS name FROM relation, it is that expression and nothing else.
-func Condition(ctx context.Context, p Parser, text string) error {
-	if strings.TrimSpace(text) == "" {
-		return errs.New(errs.InvalidArgument, "the expression is empty")
-	}
-	const before = "SELECT ("
-	sql, err := clean(before + text + "\n) AS " + conditionTable + " FROM " + conditionTable)
+// function that is not on the list. Safe is the text to run, without comments:
+// placed as SELECT (safe) AS name FROM relation, it is that expression and
+// nothing else.
+func Condition(ctx context.Context, p Parser, text string) (safe string, err error) {
+	safe, err = condition(ctx, p, text)
 	if err != nil {
-		return short(err)
+		return "", short(err)
+	}
+	return safe, nil
+}
+
+func condition(ctx context.Context, p Parser, text string) (string, error) {
+	const before, after = "SELECT (", "\n) AS " + conditionTable + " FROM " + conditionTable
+	sql, err := clean(before + text + after)
+	if err != nil {
+		return "", err
 	}
 	answer, err := p(ctx, sql)
 	if err != nil {
-		return err
+		return "", err
 	}
 	tree, err := decode(text, -len(before), answer)
 	if err != nil {
-		return short(err)
+		return "", err
 	}
 	if err := guard(map[string]any(tree)); err != nil {
-		return short(err)
+		return "", err
 	}
 	if err := grows(tree); err != nil {
-		return err
+		return "", err
 	}
 	if !oneExpression(tree) {
-		return errs.New(errs.InvalidArgument, "not one expression over the columns of a row")
+		return "", errs.New(errs.InvalidArgument, "not one expression over the columns of a row")
 	}
-	return plainExpression(tree.nodes("select_list")[0])
+	safe, head := strings.CutPrefix(sql, before)
+	safe, tail := strings.CutSuffix(safe, after)
+	if !head || !tail {
+		return "", errs.New(errs.InvalidArgument, "not one expression over the columns of a row")
+	}
+	return safe + "\n", plainExpression(tree.nodes("select_list")[0])
 }
 
 // oneExpression reports whether the tree is the frame that Condition puts

@@ -1,0 +1,278 @@
+package supertable_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/supertable-go/supertable"
+	"github.com/supertable-go/supertable/internal/testdb"
+)
+
+func pipe(t *testing.T, s *supertable.Session, text string) {
+	t.Helper()
+	p, err := supertable.ParsePipe([]byte(text))
+	if err == nil {
+		err = s.CreatePipe(t.Context(), p)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+func runPipe(t *testing.T, s *supertable.Session, name, file string) []supertable.LoadResult {
+	t.Helper()
+	rows, err := s.RunPipe(t.Context(), name, file)
+	if err != nil {
+		t.Fatalf("run %s: %v", name, err)
+	}
+	return rows
+}
+
+// TestPipeQuarantinesBadFiles: good files are loaded, bad ones set aside whole
+// with their reason, and neither comes again.
+func TestPipeQuarantinesBadFiles(t *testing.T) {
+	db := testdb.Open(t)
+	s := db.Session("main")
+	pipe(t, s, `{"name":"p","area":"in","table":"t","key":["id"],"newer_than":"at","columns":{"ID":"id","When":"at"},
+		"checks":[{"not_null":["id"]},{"unique":["ID"]},{"expr":"amount >= 0 -- never"},{"expr":"\"When\" < 100"},{"expr":"count(*) < 4"}]}`)
+	files := []struct{ name, text, want string }{
+		{"good.csv", "ID,When,amount\n1,1,5\n2,1,\n", ""},
+		{"null.csv", "ID,When,amount\n3,1,5\n,1,5\n", "not_null(id): 1 row with NULL"},
+		{"twice.csv", "ID,When,amount\n3,1,5\n3,2,5\n4,1,1\n", "unique(ID): 1 value occurs more than once"},
+		{"minus.csv", "ID,When,amount\n3,1,-5\n4,200,-1\n", `amount >= 0 -- never: false for 2 rows; "When" < 100: false for 1 row`},
+		{"many.csv", "ID,When,amount\n3,1,5\n4,1,5\n5,1,5\n6,1,5\n", "count(*) < 4: false for 1 row"},
+		{"less.csv", "ID,When\n3,1\n", "amount >= 0 -- never: does not fit the columns of the file"},
+		{"other.csv", "nr,When,amount\n3,1,1\n", `has no column "ID" to rename`},
+		{"text.csv", "ID,When,amount\nx,1,1\n", `column "ID": "x" is not a BIGINT`},
+		{"stale.csv", "ID,When,amount\n1,0,6\n2,2,7\n", ""},
+		{"arrow.ndjson", `{"ID":5,"When":1,"amount":1}`, ""},
+	}
+	for _, f := range files {
+		stagePut(t, s, "in", f.name, f.text)
+	}
+	rows := runPipe(t, s, "P", "")
+	if len(rows) != len(files) {
+		t.Fatalf("%d rows: %s", len(rows), outcome(rows))
+	}
+	for i, f := range files {
+		r, want := rows[i], "loaded"
+		if f.want != "" {
+			want = "quarantined"
+		}
+		if r.Status != want || !strings.HasSuffix(r.Reason, f.want) || r.Table != "t" || (r.Snapshot > 0) != (f.want == "") {
+			t.Errorf("%s: %+v", f.name, r)
+		}
+	}
+	if got := testdb.Query(t, s, `SELECT id, "at", amount FROM t ORDER BY id`, nil); got != "1|1|5\n2|2|7\n5|1|1" {
+		t.Errorf("rows %q", got)
+	}
+	for range 2 {
+		if rows := runPipe(t, s, "p", ""); len(rows) != 0 {
+			t.Errorf("again: %s", outcome(rows))
+		}
+	}
+	if got := outcome(runPipe(t, s, "p", "null.csv")); got != "null.csv quarantined +0 -0" {
+		t.Error(got)
+	}
+	list, err := s.Staged(t.Context(), "in")
+	if err != nil || len(list) != len(files) {
+		t.Fatal(len(list), err)
+	}
+	for i, f := range list {
+		if (f.Status == "quarantined") != (files[i].want != "") || !strings.HasSuffix(f.Reason, files[i].want) {
+			t.Errorf("%s: %s, %s", f.File, f.Status, f.Reason)
+		}
+	}
+	// A quarantined file is readable, and loads when somebody names it.
+	if got := load(t, s, "in", "many.csv", "kept", nil); got != "many.csv loaded +4 -0" {
+		t.Error(got)
+	}
+	if got := load(t, s, "in", "", "kept2", nil); strings.Contains(got, "null.csv") {
+		t.Error(got)
+	}
+}
+
+// TestPipesOfOneTarget: D.14 refuses a second pipe of the same area, table and key.
+func TestPipesOfOneTarget(t *testing.T) {
+	db := testdb.Open(t)
+	s := db.Session("main")
+	pipe(t, s, `{"name":"p","area":"in","table":"t","key":["a","b"]}`)
+	for def, want := range map[string]string{
+		`{"name":"P","area":"x","table":"y"}`:                                                      "already_exists",
+		`{"name":"q","area":"IN","table":"T","key":["B","a"]}`:                                     "already_exists",
+		`{"name":"r","area":"in","table":"t"}`:                                                     "",
+		`{"name":"s","area":"in","table":"u","key":["a","b"]}`:                                     "",
+		`{"name":"v","area":"in","table":"main"}`:                                                  "invalid_argument",
+		`{"name":"w","area":"in","table":"w","checks":[{"expr":"x;"}]}`:                            "invalid_argument",
+		`{"name":"w","area":"in","table":"w","checks":[{"expr":"read_text('/etc/passwd') = ''"}]}`: "unsupported",
+	} {
+		p, err := supertable.ParsePipe([]byte(def))
+		if err == nil {
+			err = s.CreatePipe(t.Context(), p)
+		}
+		if kindOf(err) != want {
+			t.Errorf("%s: %v", def, err)
+		}
+	}
+	list, err := s.Pipes(t.Context())
+	var names []string
+	for _, p := range list {
+		names = append(names, p.Name)
+	}
+	if got := strings.Join(names, " "); err != nil || got != "p r s" {
+		t.Errorf("%s, %v", got, err)
+	}
+	if _, err := s.EnablePipe(t.Context(), "p", false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RunPipe(t.Context(), "p", ""); kindOf(err) != "invalid_argument" {
+		t.Errorf("a disabled pipe: %v", err)
+	}
+	for i, want := range []bool{true, false} {
+		if got, err := s.DeletePipe(t.Context(), "P"); err != nil || got != want {
+			t.Errorf("delete %d: %v, %v", i, got, err)
+		}
+	}
+	if _, err := s.RunPipe(t.Context(), "p", ""); kindOf(err) != "not_found" {
+		t.Errorf("a deleted pipe: %v", err)
+	}
+	if _, err := s.EnablePipe(t.Context(), "p", true); kindOf(err) != "not_found" {
+		t.Errorf("a deleted pipe: %v", err)
+	}
+}
+
+// TestPipesBesideEachOther: two openings run one pipe at the same time.
+func TestPipesBesideEachOther(t *testing.T) {
+	db := testdb.Open(t)
+	a, b := db.Session("main"), testdb.At(t, db.Home, nil).Session("main")
+	pipe(t, a, `{"name":"p","area":"in","table":"t","checks":[{"expr":"i >= 0"}]}`)
+	const files = 12
+	for i := range files {
+		n := i
+		if i%4 == 3 {
+			n = -i
+		}
+		stagePut(t, a, "in", "f.csv", fmt.Sprintf("i\n%d\n%d\n", n, n))
+	}
+	inserted := int64(0)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, s := range []*supertable.Session{a, b, a, b} {
+		wg.Go(func() {
+			rows, err := s.RunPipe(t.Context(), "p", "")
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, r := range rows {
+				inserted += r.Inserted
+			}
+		})
+	}
+	wg.Wait()
+	if got, want := testdb.Query(t, a, "SELECT count(*), count(DISTINCT i) FROM t", nil), fmt.Sprintf("%d|%d", files/4*3*2, files/4*3); got != want || inserted != files/4*3*2 {
+		t.Errorf("rows %s, want %s; %d told", got, want, inserted)
+	}
+	list, _ := a.Staged(t.Context(), "")
+	states := map[string]int{}
+	for _, f := range list {
+		states[f.Status]++
+	}
+	if states["loaded"] != files/4*3 || states["quarantined"] != files/4 {
+		t.Errorf("states %v", states)
+	}
+}
+
+// TestWatchLoadsWhatArrives: files are loaded as they come, bad ones set
+// aside, and the watcher ends with its context.
+func TestWatchLoadsWhatArrives(t *testing.T) {
+	db := testdb.Open(t)
+	s := db.Session("main")
+	pipe(t, s, `{"name":"p","area":"in","table":"t","checks":[{"not_null":["i"]}]}`)
+	pipe(t, s, `{"name":"off","area":"in","table":"off","enabled":false}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	seen, done := make(chan string, 100), make(chan error, 1)
+	go func() {
+		done <- s.WatchPipes(ctx, "", &supertable.WatchOptions{
+			Every:  10 * time.Millisecond,
+			Loaded: func(p string, rows []supertable.LoadResult) { seen <- p + ": " + outcome(rows) },
+			Failed: func(p string, err error) { seen <- p + ": " + err.Error() },
+		})
+	}()
+	for i, c := range []struct{ text, want string }{
+		{"i\n1\n", "p: f.csv loaded +1 -0"}, {"i,x\n,1\n", "p: f.csv quarantined +0 -0"}, {"i\n2\n", "p: f.csv loaded +1 -0"}, {"i\n1\n", "p: f.csv loaded +0 -0"},
+	} {
+		stagePut(t, s, "in", "f.csv", c.text)
+		select {
+		case got := <-seen:
+			if got != c.want {
+				t.Errorf("file %d: got %s, want %s", i, got, c.want)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("file %d was not seen", i)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("the end: %v", err)
+	}
+	if got := testdb.Query(t, s, "SELECT i FROM t ORDER BY i", nil); got != "1\n2" {
+		t.Errorf("rows %q", got)
+	}
+	if err := s.WatchPipes(t.Context(), "nope", nil); kindOf(err) != "not_found" {
+		t.Errorf("no pipe: %v", err)
+	}
+}
+
+// TestWatchSurvivesTrouble: what keeps a pipe from running is told, and when
+// it is over the files are loaded.
+func TestWatchSurvivesTrouble(t *testing.T) {
+	db := testdb.Open(t)
+	s := db.Session("main")
+	pipe(t, s, `{"name":"p","area":"in","table":"t"}`)
+	stagePut(t, s, "in", "f.csv", "i\n1\n")
+	yes, no := true, false
+	if _, _, err := db.Create(t.Context(), "default", "main", &supertable.CreateOptions{ReadOnly: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen, done := make(chan string, 100), make(chan error, 1)
+	go func() {
+		done <- s.WatchPipes(ctx, "", &supertable.WatchOptions{
+			Every:  10 * time.Millisecond,
+			Loaded: func(_ string, rows []supertable.LoadResult) { seen <- outcome(rows) },
+			Failed: func(_ string, err error) { seen <- kindOf(err) },
+		})
+	}()
+	next := func() string {
+		select {
+		case got := <-seen:
+			return got
+		case <-time.After(30 * time.Second):
+			return "nothing"
+		}
+	}
+	for _, want := range []string{"f.csv staged +0 -0", "denied"} {
+		if got := next(); got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	}
+	if _, _, err := db.Create(t.Context(), "default", "main", &supertable.CreateOptions{ReadOnly: &no}); err != nil {
+		t.Fatal(err)
+	}
+	for got := next(); got != "f.csv loaded +1 -0"; got = next() {
+		if got != "denied" && got != "f.csv staged +0 -0" {
+			t.Fatal(got)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
