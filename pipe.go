@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/supertable-go/supertable/ingest/staging"
+	"github.com/supertable-go/supertable/rbac"
 )
 
 // Pipe says how the files of a staging area become rows of a table: column
@@ -61,12 +62,13 @@ func pipeOf(in staging.Pipe) Pipe {
 // CreatePipe stores a pipe; it needs CONTROL on the area and the table. A
 // second pipe from one area into one table by the same key is AlreadyExists.
 func (s *Session) CreatePipe(ctx context.Context, p Pipe) error {
-	return s.st.staging.CreatePipe(ctx, s.grant, p.inner())
+	_, err := granted(ctx, s, func(g rbac.Grant) (bool, error) { return true, s.st.staging.CreatePipe(ctx, g, p.inner()) })
+	return err
 }
 
 // Pipes lists the pipes by name: those whose area and table one controls.
 func (s *Session) Pipes(ctx context.Context) ([]Pipe, error) {
-	list, err := s.st.staging.Pipes(ctx, s.grant)
+	list, err := granted(ctx, s, func(g rbac.Grant) ([]staging.Pipe, error) { return s.st.staging.Pipes(ctx, g) })
 	out := make([]Pipe, len(list))
 	for i, p := range list {
 		out[i] = pipeOf(p)
@@ -76,12 +78,12 @@ func (s *Session) Pipes(ctx context.Context) ([]Pipe, error) {
 
 // DeletePipe removes a pipe; false when there is none. What it loaded stays.
 func (s *Session) DeletePipe(ctx context.Context, name string) (bool, error) {
-	return s.st.staging.DeletePipe(ctx, s.grant, name)
+	return granted(ctx, s, func(g rbac.Grant) (bool, error) { return s.st.staging.DeletePipe(ctx, g, name) })
 }
 
 // EnablePipe lets a pipe run, or stops it from running.
 func (s *Session) EnablePipe(ctx context.Context, name string, on bool) (Pipe, error) {
-	p, err := s.st.staging.EnablePipe(ctx, s.grant, name, on)
+	p, err := granted(ctx, s, func(g rbac.Grant) (staging.Pipe, error) { return s.st.staging.EnablePipe(ctx, g, name, on) })
 	return pipeOf(p), err
 }
 
@@ -92,7 +94,7 @@ func (s *Session) EnablePipe(ctx context.Context, name string, on bool) (Pipe, e
 // again. Trouble of the moment is tried again; when it lasts it ends the run,
 // and the row of its file comes with the error. It needs WRITE on both ends.
 func (s *Session) RunPipe(ctx context.Context, name, file string) ([]LoadResult, error) {
-	list, err := s.st.staging.RunPipe(ctx, s.grant, name, file)
+	list, err := granted(ctx, s, func(g rbac.Grant) ([]staging.LoadResult, error) { return s.st.staging.RunPipe(ctx, g, name, file) })
 	return loadResults(list), err
 }
 
@@ -121,5 +123,5 @@ func (s *Session) WatchPipes(ctx context.Context, name string, o *WatchOptions) 
 	if o != nil && o.Failed != nil {
 		w.Failed = o.Failed
 	}
-	return s.st.staging.WatchPipes(ctx, s.grant, name, w)
+	return s.st.staging.WatchPipes(ctx, s.authorize, name, w)
 }

@@ -3,6 +3,7 @@ package supertable_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -258,21 +259,141 @@ func TestWatchSurvivesTrouble(t *testing.T) {
 			return "nothing"
 		}
 	}
-	for _, want := range []string{"f.csv staged +0 -0", "denied"} {
-		if got := next(); got != want {
-			t.Fatalf("got %s, want %s", got, want)
+	for range 2 {
+		if got := next(); got != "denied" {
+			t.Fatalf("got %s, want denied", got)
 		}
 	}
 	if _, _, err := db.Create(t.Context(), "default", "main", &supertable.CreateOptions{ReadOnly: &no}); err != nil {
 		t.Fatal(err)
 	}
 	for got := next(); got != "f.csv loaded +1 -0"; got = next() {
-		if got != "denied" && got != "f.csv staged +0 -0" {
+		if got != "denied" {
 			t.Fatal(got)
 		}
 	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStagingAsks: an area is a table name to the rules (decision 12), a
+// pipe's definition needs CONTROL, and its run WRITE on both ends.
+func TestStagingAsks(t *testing.T) {
+	db := testdb.Open(t)
+	boss := db.Session("main")
+	users := map[string]string{
+		"writer": `{"role":"writer","tables":["inbox","t"]}`,
+		"half":   `{"role":"writer","tables":["inbox"]}`,
+		"reader": `{"role":"reader","tables":["inbox","t"]}`,
+		"part":   `{"role":"writer","tables":["inbox","t"],"filters":{"id":1}}`,
+		"owner":  `{"role":"admin","tables":["inbox","t"]}`,
+		"nobody": `{"role":"meta","tables":["other"]}`,
+	}
+	stagePut(t, boss, "inbox", "a.csv", "id\n1\n")
+	stagePut(t, boss, "secret", "s.csv", "id\n1\n")
+	pipe(t, boss, `{"name":"p","area":"inbox","table":"t"}`)
+	pipe(t, boss, `{"name":"hidden","area":"secret","table":"t"}`)
+	load(t, boss, "secret", "", "vault", nil)
+	sessions := map[string]*supertable.Session{}
+	for name, doc := range users {
+		hash, err := boss.CreateRole(t.Context(), []byte(doc))
+		if err == nil {
+			_, err = boss.CreateUser(t.Context(), name, []string{hash}, nil)
+		}
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		st, err := db.SuperTable(t.Context(), "default", "main")
+		if err == nil {
+			sessions[name], err = st.Session(t.Context(), name)
+		}
+		if err != nil {
+			t.Fatal(name, err)
+		}
+	}
+	calls := map[string]func(*supertable.Session) error{
+		"put": func(s *supertable.Session) error {
+			_, err := s.StageFrom(t.Context(), "inbox", "b.csv", strings.NewReader("id\n1\n"), nil)
+			return err
+		},
+		"put-secret": func(s *supertable.Session) error {
+			_, err := s.StageFrom(t.Context(), "secret", "b.csv", strings.NewReader("id\n1\n"), nil)
+			return err
+		},
+		"show": func(s *supertable.Session) error {
+			p, err := s.ShowStaged(t.Context(), "inbox", "a.csv", 1)
+			if err == nil {
+				p.Preview.Release()
+			}
+			return err
+		},
+		"get": func(s *supertable.Session) error {
+			_, err := s.ReadStaged(t.Context(), "inbox", "a.csv", io.Discard)
+			return err
+		},
+		"rm": func(s *supertable.Session) error { _, err := s.RemoveStaged(t.Context(), "inbox", "nope"); return err },
+		"load": func(s *supertable.Session) error {
+			_, err := s.LoadStaged(t.Context(), "inbox", "a.csv", "t", nil)
+			return err
+		},
+		"define": func(s *supertable.Session) error {
+			return s.CreatePipe(t.Context(), supertable.Pipe{Name: "p", Area: "inbox", Table: "t", Enabled: true})
+		},
+		"run":        func(s *supertable.Session) error { _, err := s.RunPipe(t.Context(), "p", ""); return err },
+		"run-hidden": func(s *supertable.Session) error { _, err := s.RunPipe(t.Context(), "hidden", ""); return err },
+		"watch": func(s *supertable.Session) error {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+			defer cancel()
+			return s.WatchPipes(ctx, "p", nil)
+		},
+		"enable": func(s *supertable.Session) error { _, err := s.EnablePipe(t.Context(), "p", true); return err },
+		"list": func(s *supertable.Session) error {
+			list, err := s.Staged(t.Context(), "")
+			tree, terr := s.StagedTree(t.Context())
+			events, herr := s.StagedHistory(t.Context(), "")
+			for _, f := range list {
+				if f.Area != "inbox" || tree["inbox"] == nil {
+					return fmt.Errorf("sees %s", f.Area)
+				}
+			}
+			for _, e := range events {
+				if e.Area != "inbox" {
+					return fmt.Errorf("sees %+v", e)
+				}
+			}
+			if err != nil || terr != nil || herr != nil {
+				return fmt.Errorf("%v %v %v", err, terr, herr)
+			}
+			return fmt.Errorf("%d areas", len(tree))
+		},
+		"pipes": func(s *supertable.Session) error {
+			list, err := s.Pipes(t.Context())
+			if err != nil {
+				return err
+			}
+			return fmt.Errorf("%d pipes", len(list))
+		},
+	}
+	const denied, missing = "denied", "not_found"
+	for name, want := range map[string]map[string]string{
+		"writer": {"put-secret": denied, "define": denied, "run-hidden": missing, "enable": denied, "list": "1 areas", "pipes": "0 pipes"},
+		"half":   {"put-secret": denied, "define": denied, "load": denied, "run": missing, "watch": missing, "run-hidden": missing, "enable": missing, "list": "1 areas", "pipes": "0 pipes"},
+		"reader": {"put": denied, "put-secret": denied, "show": denied, "get": denied, "rm": denied, "load": denied, "define": denied, "run": missing, "watch": missing, "run-hidden": missing, "enable": missing, "list": "0 areas", "pipes": "0 pipes"},
+		"nobody": {"put": denied, "put-secret": denied, "show": denied, "get": denied, "rm": denied, "load": denied, "define": denied, "run": missing, "watch": missing, "run-hidden": missing, "enable": missing, "list": "0 areas", "pipes": "0 pipes"},
+		"part":   {"put-secret": denied, "show": denied, "get": denied, "define": denied, "run-hidden": missing, "enable": denied, "list": "1 areas", "pipes": "0 pipes"},
+		"owner":  {"put-secret": denied, "define": "already_exists", "run-hidden": missing, "list": "1 areas", "pipes": "1 pipes"},
+	} {
+		for call, do := range calls {
+			err := do(sessions[name])
+			got := kindOf(err)
+			if got == "internal" {
+				got = err.Error()
+			}
+			if got != want[call] {
+				t.Errorf("%s, %s: %v, want %q", name, call, err, want[call])
+			}
+		}
 	}
 }

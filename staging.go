@@ -12,6 +12,7 @@ import (
 	"github.com/supertable-go/supertable/ingest/source"
 	"github.com/supertable-go/supertable/ingest/staging"
 	"github.com/supertable-go/supertable/query/statement"
+	"github.com/supertable-go/supertable/rbac"
 )
 
 // newStaging wires the staging of a SuperTable. Pipes carry users'
@@ -30,6 +31,16 @@ func newStaging(st *SuperTable) *staging.Store {
 		Now:   st.lake.opts.Now,
 		Super: st.name,
 	}
+}
+
+// granted runs do with what the session's principal may do now.
+func granted[T any](ctx context.Context, s *Session, do func(rbac.Grant) (T, error)) (T, error) {
+	g, err := s.authorize(ctx)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return do(g)
 }
 
 // StagedFile is one file of a staging area.
@@ -66,7 +77,7 @@ func (s *Session) StageFiles(ctx context.Context, area string, paths []string, o
 	for i, p := range paths {
 		items[i] = staging.Item{Path: p, Format: o.format()}
 	}
-	list, err := s.st.staging.Put(ctx, s.grant, area, items)
+	list, err := granted(ctx, s, func(g rbac.Grant) ([]catalog.StagedFile, error) { return s.st.staging.Put(ctx, g, area, items) })
 	return stagedFiles(list), err
 }
 
@@ -82,7 +93,9 @@ func (s *Session) Stage(ctx context.Context, area, name string, rows array.Recor
 }
 
 func (s *Session) stageOne(ctx context.Context, area string, it staging.Item) (StagedFile, error) {
-	list, err := s.st.staging.Put(ctx, s.grant, area, []staging.Item{it})
+	list, err := granted(ctx, s, func(g rbac.Grant) ([]catalog.StagedFile, error) {
+		return s.st.staging.Put(ctx, g, area, []staging.Item{it})
+	})
 	if err != nil {
 		return StagedFile{}, err
 	}
@@ -114,14 +127,14 @@ func stagedFiles(list []catalog.StagedFile) []StagedFile {
 // Staged lists the files of a staging area, or of all areas when it is "", the
 // oldest first. Areas that one may not write to are left out.
 func (s *Session) Staged(ctx context.Context, area string) ([]StagedFile, error) {
-	list, err := s.st.staging.List(ctx, s.grant, area)
+	list, err := granted(ctx, s, func(g rbac.Grant) ([]catalog.StagedFile, error) { return s.st.staging.List(ctx, g, area) })
 	return stagedFiles(list), err
 }
 
 // StagedTree gives the staging folder as a nested map: areas to files, files
 // to nil. It is empty when nothing is staged.
 func (s *Session) StagedTree(ctx context.Context) (map[string]map[string]any, error) {
-	list, err := s.st.staging.List(ctx, s.grant, "")
+	list, err := granted(ctx, s, func(g rbac.Grant) ([]catalog.StagedFile, error) { return s.st.staging.List(ctx, g, "") })
 	out := map[string]map[string]any{}
 	for _, f := range list {
 		if out[f.Area] == nil {
@@ -144,7 +157,9 @@ type StagedPreview struct {
 // its name in the area or, when only one file there has it, the name that it
 // was given. The types of text formats are found over all rows.
 func (s *Session) ShowStaged(ctx context.Context, area, file string, rows int) (StagedPreview, error) {
-	p, err := s.st.staging.Show(ctx, s.grant, area, file, max(rows, 0))
+	p, err := granted(ctx, s, func(g rbac.Grant) (staging.Preview, error) {
+		return s.st.staging.Show(ctx, g, area, file, max(rows, 0))
+	})
 	if err != nil {
 		return StagedPreview{}, err
 	}
@@ -158,14 +173,14 @@ func (s *Session) ShowStaged(ctx context.Context, area, file string, rows int) (
 // ReadStaged copies the bytes of a staged file to w, as they were put. Bytes
 // that have changed since are Corrupt, which is known only at the end.
 func (s *Session) ReadStaged(ctx context.Context, area, file string, w io.Writer) (StagedFile, error) {
-	f, err := s.st.staging.Get(ctx, s.grant, area, file, w)
+	f, err := granted(ctx, s, func(g rbac.Grant) (catalog.StagedFile, error) { return s.st.staging.Get(ctx, g, area, file, w) })
 	return stagedFile(f), err
 }
 
 // RemoveStaged removes a staged file; false when there is none. What was
 // loaded from it stays.
 func (s *Session) RemoveStaged(ctx context.Context, area, file string) (bool, error) {
-	return s.st.staging.Remove(ctx, s.grant, area, file)
+	return granted(ctx, s, func(g rbac.Grant) (bool, error) { return s.st.staging.Remove(ctx, g, area, file) })
 }
 
 // LoadOptions of LoadStaged; those of the same name are as in WriteOptions.
@@ -206,7 +221,9 @@ func (s *Session) LoadStaged(ctx context.Context, area, file, table string, o *L
 	for _, c := range o.Columns {
 		lo.Columns = append(lo.Columns, source.Column{Name: c.Name, Type: c.Type})
 	}
-	list, err := s.st.staging.Load(ctx, s.grant, area, file, table, lo)
+	list, err := granted(ctx, s, func(g rbac.Grant) ([]staging.LoadResult, error) {
+		return s.st.staging.Load(ctx, g, area, file, table, lo)
+	})
 	return loadResults(list), err
 }
 
@@ -237,7 +254,7 @@ type StagedEvent struct {
 // StagedHistory lists what became of staged files, removed ones too, newest
 // first: of one area, or of all that one may write to when it is "".
 func (s *Session) StagedHistory(ctx context.Context, area string) ([]StagedEvent, error) {
-	list, err := s.st.staging.History(ctx, s.grant, area)
+	list, err := granted(ctx, s, func(g rbac.Grant) ([]catalog.StagedLoad, error) { return s.st.staging.History(ctx, g, area) })
 	out := make([]StagedEvent, len(list))
 	for i, l := range list {
 		out[i] = StagedEvent{

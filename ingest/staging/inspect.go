@@ -116,6 +116,9 @@ type Preview struct {
 
 // Show gives the schema and the first rows of a file.
 func (s *Store) Show(ctx context.Context, g rbac.Grant, area, file string, limit int) (Preview, error) {
+	if err := whole(g, area); err != nil {
+		return Preview{}, err
+	}
 	f, err := s.Find(ctx, g, area, file)
 	if err != nil {
 		return Preview{}, err

@@ -43,7 +43,7 @@ type document struct {
 // ParsePipe reads a definition. Unknown keys are refused.
 func ParsePipe(text []byte) (Pipe, error) {
 	var d document
-	dec := json.NewDecoder(bytes.NewReader(text))
+	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&d); err != nil {
 		return Pipe{}, errs.Wrap(errs.InvalidArgument, err, "the pipe's definition is not as expected: %s", jsonReason(err))

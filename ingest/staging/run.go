@@ -97,24 +97,21 @@ type Watch struct {
 }
 
 // WatchPipes watches until ctx ends; the error is then nil. Other errors are
-// those that trying again does not mend.
-func (s *Store) WatchPipes(ctx context.Context, g rbac.Grant, name string, w Watch) error {
-	if name != "" {
-		p, err := s.pipe(ctx, g, name)
-		if err != nil {
-			return err
-		}
-		if !runs(g, p) {
-			return errs.New(errs.Denied, "You don't have permission to run this pipe.")
-		}
-	}
+// those that trying again does not mend. What may be done is asked for with
+// each look.
+func (s *Store) WatchPipes(ctx context.Context, grant func(context.Context) (rbac.Grant, error), name string, w Watch) error {
 	failures, wait := map[string]int{}, map[string]time.Time{}
 	for {
-		err := s.look(ctx, g, name, w, failures, wait)
-		if ctx.Err() != nil {
-			return nil
+		g, err := grant(ctx)
+		if err == nil {
+			err = s.look(ctx, g, name, w, failures, wait)
 		}
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case passing(err):
+			w.Failed(name, err)
+		case err != nil:
 			return err
 		}
 		if sleep(ctx, w.Every) != nil {
@@ -126,12 +123,11 @@ func (s *Store) WatchPipes(ctx context.Context, g rbac.Grant, name string, w Wat
 // look runs once what is due.
 func (s *Store) look(ctx context.Context, g rbac.Grant, name string, w Watch, failures map[string]int, wait map[string]time.Time) error {
 	list, err := s.pipes(ctx, name)
-	if passing(err) {
-		w.Failed(name, err)
-		return nil
-	}
-	if err == nil && name != "" && len(list) == 0 {
-		err = errs.New(errs.NotFound, "Pipe not found: %s", quoted(name))
+	if name != "" && err == nil {
+		var p Pipe
+		if p, err = s.pipe(ctx, g, name); err == nil && !runs(g, p) {
+			err = errs.New(errs.Denied, "You don't have permission to run this pipe.")
+		}
 	}
 	if err != nil {
 		return err
@@ -141,6 +137,9 @@ func (s *Store) look(ctx context.Context, g rbac.Grant, name string, w Watch, fa
 			continue
 		}
 		rows, err := s.run(ctx, g, p, "")
+		if err != nil && len(rows) > 0 {
+			rows = rows[:len(rows)-1] // the one that failed is told as such
+		}
 		if len(rows) > 0 {
 			w.Loaded(p.Name, rows)
 		}

@@ -259,13 +259,27 @@ func (s *Store) History(ctx context.Context, g rbac.Grant, area string) ([]catal
 	err := s.Catalog.Read(ctx, func(v *catalog.View) error {
 		list, err := v.StagedLoads(ctx, area)
 		for _, l := range list {
-			if g.Permits(rbac.Write, l.Area) {
+			if g.Permits(rbac.Write, l.Area) && knows(g, l.Table) {
 				out = append(out, l)
 			}
 		}
 		return err
 	})
 	return out, err
+}
+
+// knows reports whether the principal may know of a table.
+func knows(g rbac.Grant, table string) bool {
+	return g.Permits(rbac.Write, table) || g.Permits(rbac.Read, table) || g.Permits(rbac.Meta, table)
+}
+
+// whole refuses the bytes of an area to who sees a part of it only: files know
+// no filters and no masks.
+func whole(g rbac.Grant, area string) error {
+	if g.Permits(rbac.Write, area) && !g.Whole(rbac.Write, area) {
+		return errs.New(errs.Denied, "your role shows a part of %s only, so staged files are not shown", quoted(area))
+	}
+	return nil
 }
 
 // Find finds one file of an area, by its whole name or by the one it was given.
@@ -286,6 +300,9 @@ func (s *Store) Find(ctx context.Context, g rbac.Grant, area, file string) (f ca
 // Get copies a file's bytes to w. Bytes that are not those that were put are
 // Corrupt, which is known only at the end.
 func (s *Store) Get(ctx context.Context, g rbac.Grant, area, file string, w io.Writer) (catalog.StagedFile, error) {
+	if err := whole(g, area); err != nil {
+		return catalog.StagedFile{}, err
+	}
 	f, err := s.Find(ctx, g, area, file)
 	if err != nil {
 		return f, err

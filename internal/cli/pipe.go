@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +40,7 @@ func (a *app) pipeCreateCommand() *cobra.Command {
 		Example: "  supertable pipe create orders.json",
 		Args:    takes(1, 1, "FILE or -"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := a.documentText(cmd.Context(), args[0])
+			text, err := a.document(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -57,32 +56,6 @@ func (a *app) pipeCreateCommand() *cobra.Command {
 			})
 		},
 	}
-}
-
-// maxDocument bounds a definition.
-const maxDocument = 1 << 20
-
-// documentText reads a small document from a file or standard input.
-func (a *app) documentText(ctx context.Context, file string) ([]byte, error) {
-	var r io.Reader
-	if file == "-" {
-		r = interruptible(ctx, a.stdin)
-	} else {
-		f, err := openInput(file)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = f.Close() }()
-		r = f
-	}
-	text, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
-	if err != nil {
-		return nil, fileError(file, err)
-	}
-	if len(text) > maxDocument {
-		return nil, failf(supertable.InvalidArgument, "file %q: longer than %d bytes", file, maxDocument)
-	}
-	return []byte(strings.TrimPrefix(string(text), "\ufeff")), nil
 }
 
 func openInput(name string) (*os.File, error) {
@@ -106,40 +79,34 @@ func (a *app) pipeListCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.result(func(w io.Writer) error { return writePipes(w, a.flags.format, list) })
+				l, err := pipeListing(list)
+				if err != nil {
+					return err
+				}
+				return a.printList(l)
 			})
 		},
 	}
 }
 
-func writePipes(w io.Writer, format string, list []supertable.Pipe) error {
+func pipeListing(list []supertable.Pipe) (listing, error) {
 	l := listing{columns: []string{"name", "area", "table", "key", "newer_than", "columns", "checks", "enabled"}}
-	var docs []string
 	for _, p := range list {
 		text, err := p.MarshalJSON()
 		if err != nil {
-			return err
+			return l, err
 		}
-		docs = append(docs, string(text))
 		var d struct{ Key, Columns, Checks json.RawMessage }
 		if err := json.Unmarshal(text, &d); err != nil {
-			return err
+			return l, err
 		}
-		l.rows = append(l.rows, []any{p.Name, p.Area, p.Table, strings.Join(p.Key, ","), p.NewerThan, string(d.Columns), string(d.Checks), p.Enabled})
-	}
-	switch format {
-	case formatJSON:
-		_, err := io.WriteString(w, "["+strings.Join(docs, ",\n")+"]\n")
-		return err
-	case formatNDJSON:
-		for _, d := range docs {
-			if _, err := io.WriteString(w, d+"\n"); err != nil {
-				return err
-			}
+		var newer any
+		if p.NewerThan != "" {
+			newer = p.NewerThan
 		}
-		return nil
+		l.rows = append(l.rows, []any{p.Name, p.Area, p.Table, d.Key, newer, d.Columns, d.Checks, p.Enabled})
 	}
-	return writeListing(w, format, l)
+	return l, nil
 }
 
 func (a *app) pipeRunCommand() *cobra.Command {
@@ -177,7 +144,7 @@ moment is noted on standard error and tried again.`,
 				ctx, stop := context.WithCancel(ctx)
 				defer stop()
 				err := s.WatchPipes(ctx, first(args), &supertable.WatchOptions{
-					Every: time.Duration(every.d),
+					Every: every.d,
 					Loaded: func(pipe string, rows []supertable.LoadResult) {
 						if broken = a.printWatched(pipe, rows); broken != nil {
 							stop() // nobody reads any more
