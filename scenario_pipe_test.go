@@ -97,6 +97,26 @@ func TestPipeQuarantinesBadFiles(t *testing.T) {
 	}
 }
 
+// TestPipeOverArrow: a file that the engine reads as a stream is opened for
+// each check.
+func TestPipeOverArrow(t *testing.T) {
+	db := testdb.Open(t)
+	s := db.Session("main")
+	pipe(t, s, `{"name":"p","area":"in","table":"t","columns":{"name":"label"},"checks":[{"not_null":["id"]},{"unique":["name"]},{"expr":"id < 9"},{"expr":"label <> 'x'"}]}`)
+	stagePut(t, s, "in", "good.arrow", ipcFile(t, `[{"id":1,"name":"a"},{"id":2,"name":"b"}]`))
+	stagePut(t, s, "in", "bad.arrow", ipcFile(t, `[{"id":10,"name":"x"},{"name":"x"}]`))
+	rows := runPipe(t, s, "p", "")
+	if got := outcome(rows); got != "good.arrow loaded +2 -0, bad.arrow quarantined +0 -0" {
+		t.Fatal(got)
+	}
+	if want := "not_null(id): 1 row with NULL; unique(name): 1 value occurs more than once; id < 9: false for 1 row; label <> 'x': false for 2 rows"; rows[1].Reason != want {
+		t.Errorf("reason %q", rows[1].Reason)
+	}
+	if got := testdb.Query(t, s, "SELECT id, label FROM t ORDER BY id", nil); got != "1|a\n2|b" {
+		t.Errorf("rows %q", got)
+	}
+}
+
 // TestPipesOfOneTarget: D.14 refuses a second pipe of the same area, table and key.
 func TestPipesOfOneTarget(t *testing.T) {
 	db := testdb.Open(t)

@@ -52,6 +52,16 @@ func (v *View) StagedFiles(ctx context.Context, area string) ([]StagedFile, erro
 	return v.staged(ctx, stagedColumns+`WHERE ?1 = '' OR area = ?1 ORDER BY area, created, file`, area)
 }
 
+// StagedArea gives an area the case that its first file gave it.
+func (v *View) StagedArea(ctx context.Context, area string) (string, error) {
+	var first string
+	err := v.q.QueryRowContext(ctx, `SELECT area FROM supertable_staged WHERE area = ? LIMIT 1`, area).Scan(&first)
+	if errors.Is(err, sql.ErrNoRows) {
+		return area, nil
+	}
+	return first, sqlError(ctx, err, "read the staged files")
+}
+
 // StagedPending lists the files of an area that were neither loaded into the
 // table nor quarantined, the oldest first.
 func (v *View) StagedPending(ctx context.Context, area string, table int64) ([]StagedFile, error) {

@@ -86,11 +86,11 @@ func (s *Store) Put(ctx context.Context, g rbac.Grant, area string, items []Item
 		if it.Name == "" && it.Path != "" {
 			it.Name = filepath.Base(it.Path)
 		}
-		if it.Rows != nil {
-			it.Name, it.Format = parquetName(it.Name), "parquet"
-		}
 		if err := checkName(it.Name); err != nil {
 			return nil, err
+		}
+		if it.Rows != nil {
+			it.Name, it.Format = parquetName(it.Name), "parquet"
 		}
 		if it.Format == "" && source.FormatOf(it.Name) == "" {
 			return nil, errs.New(errs.InvalidArgument, "file %s: the name does not tell the format: say which it is (--input-format)", quoted(it.Name))
@@ -131,13 +131,7 @@ func (s *Store) permit(g rbac.Grant, area string) error {
 
 // spelling gives an area the case that its first file gave it.
 func (s *Store) spelling(ctx context.Context, area string) (string, error) {
-	err := s.Catalog.Read(ctx, func(v *catalog.View) error {
-		list, err := v.StagedFiles(ctx, area)
-		if len(list) > 0 {
-			area = list[0].Area
-		}
-		return err
-	})
+	err := s.Catalog.Read(ctx, func(v *catalog.View) (err error) { area, err = v.StagedArea(ctx, area); return err })
 	return area, err
 }
 
@@ -352,7 +346,9 @@ func (s *Store) Remove(ctx context.Context, g rbac.Grant, area, file string) (bo
 		folder.RetireStaged(lease, f.Area, f.File)
 		return false, err
 	}
-	folder.UnpublishStaged(lease, f.Area, f.File)
+	if removed { // else another caller has, and the trace is his
+		folder.UnpublishStaged(lease, f.Area, f.File)
+	}
 	return removed, nil
 }
 

@@ -3,9 +3,9 @@ package cli
 import (
 	"context"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -180,13 +180,13 @@ func writeTree(w io.Writer, format string, tree map[string]map[string]any) error
 	l := listing{columns: []string{"area", "file"}}
 	b = append(b, '{')
 	var text strings.Builder
-	for i, area := range sortedNames(tree) {
+	for i, area := range slices.Sorted(maps.Keys(tree)) {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(appendJSONString(b, area), ':', '{')
 		text.WriteString(area + "/\n")
-		for k, file := range sortedNames(tree[area]) {
+		for k, file := range slices.Sorted(maps.Keys(tree[area])) {
 			if k > 0 {
 				b = append(b, ',')
 			}
@@ -205,15 +205,6 @@ func writeTree(w io.Writer, format string, tree map[string]map[string]any) error
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
-}
-
-func sortedNames[V any](m map[string]V) []string {
-	var out []string
-	for name := range m {
-		out = append(out, name)
-	}
-	sort.Strings(out)
-	return out
 }
 
 func (a *app) stageShowCommand() *cobra.Command {
