@@ -55,11 +55,18 @@ func (s *Session) Check(ctx context.Context, deep bool) (_ CheckReport, err erro
 	if err != nil {
 		return CheckReport{}, err
 	}
+	staged, err := s.st.folder.StagedFiles()
+	if err != nil {
+		return CheckReport{}, err
+	}
 	leased, err := s.st.catalog.Leased(ctx)
 	if err != nil {
 		return CheckReport{}, err
 	}
 	err = s.st.catalog.Read(ctx, func(v *catalog.View) error { return c.run(ctx, v, stored, leased) })
+	if err == nil {
+		err = c.staging(ctx, staged, leased)
+	}
 	c.report.OK = len(c.report.Findings) == 0
 	return c.report, err
 }

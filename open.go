@@ -12,6 +12,7 @@ import (
 	"github.com/supertable-go/supertable/engine"
 	"github.com/supertable-go/supertable/engine/duckdb"
 	"github.com/supertable-go/supertable/ingest"
+	"github.com/supertable-go/supertable/ingest/staging"
 	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/query"
 	"github.com/supertable-go/supertable/rbac"
@@ -27,6 +28,7 @@ type SuperTable struct {
 	writer    *ingest.Writer
 	policies  policyCache
 	audit     *audit.Log // nil for a foreign lake
+	staging   *staging.Store
 
 	mu      sync.Mutex
 	engines map[string]engine.Engine // by the data folders that they read; "" writes; guarded by mu
@@ -38,6 +40,7 @@ func newSuperTable(l *Lake, folder storage.Folder, org, name string, c *catalog.
 		st.audit = audit.NewLog(auditStore{c}, audit.Options{Now: l.opts.Now, Lost: l.auditLost})
 	}
 	st.writer = &ingest.Writer{Catalog: c, Engine: st.writeEngine, Super: name, Logger: l.opts.Logger, Authorize: st.grantIn}
+	st.staging = newStaging(st)
 	return st
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/storage"
 )
 
 // leases keeps this process's lease on its unfinished files: one row and one
@@ -233,6 +234,12 @@ func (c *Catalog) removeLeased(ctx context.Context, id string) error {
 		return err
 	}
 	for _, rel := range files {
+		if area, file, ok := storage.SplitStaged(rel); ok {
+			if err := c.removeStagedTrace(ctx, id, area, file); err != nil {
+				return err
+			}
+			continue
+		}
 		if !strings.HasSuffix(rel, ".parquet") {
 			continue
 		}
@@ -249,6 +256,16 @@ func (c *Catalog) removeLeased(ctx context.Context, id string) error {
 		return errs.Wrap(errs.Unavailable, err, "remove what a dead writer left")
 	}
 	return nil
+}
+
+// removeStagedTrace ends what a dead writer began with a staged file: one that
+// the index does not name goes, whether it was being put or removed.
+func (c *Catalog) removeStagedTrace(ctx context.Context, lease, area, file string) error {
+	named, err := c.NamesStaged(ctx, area, file)
+	if err == nil && !named {
+		c.folder.UnpublishStaged(lease, area, file)
+	}
+	return err
 }
 
 // names reports whether the catalog names a file of that base name.

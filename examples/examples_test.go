@@ -21,6 +21,9 @@ import (
 // What differs from run to run: seconds, and sizes of compressed files.
 var varies = regexp.MustCompile(`("?)(META|PARSING|FILTERING|CONNECTING|CREATING_REFLECTION|EXECUTING_QUERY|EXTENDING_PLAN|TOTAL_EXECUTE|TABLE_SIZE|REFLECTION_SIZE)("?):[0-9.e+-]+`)
 
+// stamp is the time in the name of a staged file.
+var stamp = regexp.MustCompile(`\b[0-9]{17}_`)
+
 // TestExamples runs the programs as testdata/run.txt lists them.
 func TestExamples(t *testing.T) {
 	bin := build(t)
@@ -52,6 +55,7 @@ func TestExamples(t *testing.T) {
 // no order says which they are.
 func shorten(c *script.Case, out string) string {
 	out = varies.ReplaceAllString(out, "$1$2$3:…")
+	out = stamp.ReplaceAllString(out, "…_")
 	if _, ok := c.Arg("counts"); !ok {
 		return out
 	}

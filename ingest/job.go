@@ -240,6 +240,9 @@ func (j *job) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := j.rel.Rename(j.in.Rename); err != nil {
+		return err
+	}
 	j.width = len(j.rel.Columns)
 	for _, c := range j.rel.Columns {
 		t, err := datafile.ParseSQL(c.Type)
@@ -261,11 +264,7 @@ func (j *job) tableColumns() []source.Column {
 	if !j.base.exists {
 		return nil
 	}
-	out := make([]source.Column, len(j.base.columns))
-	for i, c := range j.base.columns {
-		out[i] = source.Column{Name: c.Name, Type: c.Type.SQL()}
-	}
-	return out
+	return SourceColumns(j.base.columns, j.in.Rename)
 }
 
 // repeated answers a write whose id was seen before; done tells.

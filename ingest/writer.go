@@ -42,6 +42,9 @@ type Input struct {
 	Rows    array.RecordReader
 	Format  string          // of the files; "" is by suffix
 	Columns []source.Column // declared types for text formats
+	// Rename gives columns of the input other names before anything looks at
+	// them: old to new. Columns has the old ones.
+	Rename map[string]string
 }
 
 // Options of Write.

@@ -32,6 +32,7 @@ type session interface {
 	governing
 	Audit(ctx context.Context, o *supertable.AuditOptions, each func(supertable.AuditRecord) error) error
 	VerifyAudit(ctx context.Context, head string) (supertable.AuditVerification, error)
+	stagingSession
 }
 
 // governing is what the commands about roles and users need.

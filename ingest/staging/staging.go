@@ -1,0 +1,376 @@
+// Package staging keeps input before it is loaded: named areas of files beside
+// the lake, an index of what lies in them and what became of it, and pipes
+// that load what arrives.
+//
+// A file is copied, read once from end to end, and only then given its name;
+// what cannot be read is not kept. The index row is what makes it exist. A
+// file is loaded into a table at most once unless somebody asks for it again:
+// the write id of a load is the SHA-256 of the bytes, so whoever else loads
+// them, in whatever process, gets the first result.
+package staging
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/google/uuid"
+
+	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/ingest"
+	"github.com/supertable-go/supertable/ingest/source"
+	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/rbac"
+	"github.com/supertable-go/supertable/storage"
+)
+
+// Store is the staging of one SuperTable. It is safe for concurrent use.
+type Store struct {
+	Catalog *catalog.Catalog
+	// Engine gives a locked engine that reads below the folders of staging and
+	// of unfinished files, and nothing else: the expressions of pipes run on it.
+	Engine func(context.Context) (engine.Engine, error)
+	// WriteEngine gives the engine that writes files; no user's text reaches it.
+	WriteEngine func(context.Context) (engine.Engine, error)
+	Writer      Writer
+	// Condition proves that a text is one harmless expression over columns, and
+	// gives the text to run.
+	Condition func(ctx context.Context, c engine.Conn, text string) (safe string, err error)
+	Now       func() time.Time
+	Super     string // the SuperTable's name
+}
+
+// Writer is what loads a file: the write path.
+type Writer interface {
+	Write(ctx context.Context, g rbac.Grant, table string, in ingest.Input, o ingest.Options) (ingest.Result, error)
+}
+
+// Item is one thing to stage: a file, a stream of bytes, or batches.
+type Item struct {
+	Path   string             // a file; Name defaults to its base name
+	Bytes  io.Reader          // or bytes, under Name
+	Rows   array.RecordReader // or batches, under Name, kept as Parquet
+	Name   string
+	Format string // of a file or of bytes; "" is by the suffix of Name
+}
+
+// incoming is an item on its way into the index.
+type incoming struct {
+	Item
+	path      string // the copy
+	row       catalog.StagedFile
+	published bool
+}
+
+// Put stages the items, all or none.
+//
+// Steps: copy to tmp/, sync, read it all; link it under its name in staging/
+// with a trace under the lease; sync the folder; index rows in one
+// transaction; the traces go. Killed before the transaction, nothing was
+// staged, and the next opener removes what has a trace and no row.
+func (s *Store) Put(ctx context.Context, g rbac.Grant, area string, items []Item) ([]catalog.StagedFile, error) {
+	if err := s.permit(g, area); err != nil {
+		return nil, err
+	}
+	if len(items) == 0 {
+		return nil, errs.New(errs.InvalidArgument, "no file to stage")
+	}
+	ins := make([]*incoming, len(items))
+	for i, it := range items {
+		if it.Name == "" && it.Path != "" {
+			it.Name = filepath.Base(it.Path)
+		}
+		if err := checkName(it.Name); err != nil {
+			return nil, err
+		}
+		if it.Rows != nil {
+			it.Name, it.Format = parquetName(it.Name), "parquet"
+		}
+		if it.Format == "" && source.FormatOf(it.Name) == "" {
+			return nil, errs.New(errs.InvalidArgument, "file %s: the name does not tell the format: say which it is (--input-format)", quoted(it.Name))
+		}
+		ins[i] = &incoming{Item: it}
+	}
+	if err := s.Catalog.Changeable(ctx); err != nil {
+		return nil, err
+	}
+	area, err := s.spelling(ctx, area)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := s.Catalog.Lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(s.Catalog.Folder().LeaseDir(lease), "incoming-"+uuid.NewString())
+	defer func() { _ = os.RemoveAll(dir) }()
+	for i, in := range ins {
+		if err := s.receive(ctx, in, filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			return nil, err
+		}
+	}
+	return s.index(ctx, g, lease, area, ins)
+}
+
+// permit asks for WRITE on an area (decision 12).
+func (s *Store) permit(g rbac.Grant, area string) error {
+	if err := CheckArea(area); err != nil {
+		return err
+	}
+	if !g.Permits(rbac.Write, area) { // I6
+		return errs.New(errs.Denied, "You don't have permission to use this staging area.")
+	}
+	return nil
+}
+
+// spelling gives an area the case that its first file gave it.
+func (s *Store) spelling(ctx context.Context, area string) (string, error) {
+	err := s.Catalog.Read(ctx, func(v *catalog.View) (err error) { area, err = v.StagedArea(ctx, area); return err })
+	return area, err
+}
+
+// receive copies an item into dir under its own name, so that messages name
+// it, and reads it to its end.
+func (s *Store) receive(ctx context.Context, in *incoming, dir string) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return errs.Wrap(errs.Unavailable, err, "make a folder under tmp")
+	}
+	in.path = filepath.Join(dir, in.Name)
+	var err error
+	switch {
+	case in.Rows != nil:
+		err = s.writeParquet(ctx, in)
+	case in.Bytes != nil:
+		err = copyFrom(ctx, in.Bytes, in.path, in.Name)
+	default:
+		err = copyFile(ctx, in.Path, in.path, in.Name)
+	}
+	if err != nil {
+		return err
+	}
+	if err := storage.SyncFile(in.path); err != nil {
+		return err
+	}
+	if err := s.inspect(ctx, in); err != nil {
+		return err
+	}
+	in.row.Name = in.Name
+	in.row.SHA256, err = storage.Checksum(in.path)
+	return err
+}
+
+// index publishes the files and puts them into the index.
+func (s *Store) index(ctx context.Context, g rbac.Grant, lease, area string, ins []*incoming) (out []catalog.StagedFile, err error) {
+	folder := s.Catalog.Folder()
+	defer func() {
+		for _, in := range ins {
+			switch {
+			case !in.published:
+			case err == nil:
+				folder.RetireStaged(lease, area, in.row.File)
+			default:
+				s.unpublish(lease, area, in.row.File)
+			}
+		}
+	}()
+	for _, in := range ins {
+		in.row.ID, in.row.Area, in.row.Principal, in.row.Status = uuid.Must(uuid.NewV7()).String(), area, g.Principal().Name(), catalog.Staged
+		if err := s.publish(ctx, lease, in); err != nil {
+			return nil, err
+		}
+		out = append(out, in.row)
+	}
+	return out, s.Catalog.AddStaged(ctx, lease, out)
+}
+
+// publish gives the file a name that no other has: when this instant's is
+// taken, by whatever process, the next one's.
+func (s *Store) publish(ctx context.Context, lease string, in *incoming) error {
+	at := s.Now().UTC()
+	for ; ; at = at.Add(time.Millisecond) {
+		if err := errs.FromContext(ctx, "stage "+in.Name); err != nil {
+			return err
+		}
+		in.row.File, in.row.Created = stamped(at, in.Name), at
+		taken, err := s.Catalog.NamesStaged(ctx, in.row.Area, in.row.File)
+		if err != nil {
+			return err
+		}
+		if taken {
+			continue
+		}
+		if in.published, err = s.Catalog.Folder().PublishStaged(lease, in.path, in.row.Area, in.row.File); err != nil || in.published {
+			return err
+		}
+	}
+}
+
+// unpublish removes a file whose index row was not written. When the answer of
+// the commit was lost, the row may be there: the index is asked.
+func (s *Store) unpublish(lease, area, file string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if named, err := s.Catalog.NamesStaged(ctx, area, file); err == nil && !named {
+		s.Catalog.Folder().UnpublishStaged(lease, area, file)
+	}
+}
+
+// List lists the files of an area, or of all when it is "", that the grant may
+// know of, the oldest first.
+func (s *Store) List(ctx context.Context, g rbac.Grant, area string) ([]catalog.StagedFile, error) {
+	if area != "" {
+		if err := CheckArea(area); err != nil {
+			return nil, err
+		}
+	}
+	out := []catalog.StagedFile{}
+	err := s.Catalog.Read(ctx, func(v *catalog.View) error {
+		list, err := v.StagedFiles(ctx, area)
+		for _, f := range list {
+			if g.Permits(rbac.Write, f.Area) {
+				out = append(out, f)
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// History lists what became of staged files, the newest first.
+func (s *Store) History(ctx context.Context, g rbac.Grant, area string) ([]catalog.StagedLoad, error) {
+	if area != "" {
+		if err := CheckArea(area); err != nil {
+			return nil, err
+		}
+	}
+	out := []catalog.StagedLoad{}
+	err := s.Catalog.Read(ctx, func(v *catalog.View) error {
+		list, err := v.StagedLoads(ctx, area)
+		for _, l := range list {
+			if g.Permits(rbac.Write, l.Area) && knows(g, l.Table) {
+				out = append(out, l)
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// knows reports whether the principal may know of a table.
+func knows(g rbac.Grant, table string) bool {
+	return g.Permits(rbac.Write, table) || g.Permits(rbac.Read, table) || g.Permits(rbac.Meta, table)
+}
+
+// whole refuses the bytes of an area to who sees a part of it only: files know
+// no filters and no masks.
+func whole(g rbac.Grant, area string) error {
+	if g.Permits(rbac.Write, area) && !g.Whole(rbac.Write, area) {
+		return errs.New(errs.Denied, "your role shows a part of %s only, so staged files are not shown", quoted(area))
+	}
+	return nil
+}
+
+// Find finds one file of an area, by its whole name or by the one it was given.
+func (s *Store) Find(ctx context.Context, g rbac.Grant, area, file string) (f catalog.StagedFile, err error) {
+	if err := s.permit(g, area); err != nil {
+		return f, err
+	}
+	err = s.Catalog.Read(ctx, func(v *catalog.View) error {
+		list, err := v.StagedFiles(ctx, area)
+		if err == nil {
+			f, err = find(list, area, file)
+		}
+		return err
+	})
+	return f, err
+}
+
+// Get copies a file's bytes to w. Bytes that are not those that were put are
+// Corrupt, which is known only at the end.
+func (s *Store) Get(ctx context.Context, g rbac.Grant, area, file string, w io.Writer) (catalog.StagedFile, error) {
+	if err := whole(g, area); err != nil {
+		return catalog.StagedFile{}, err
+	}
+	f, err := s.Find(ctx, g, area, file)
+	if err != nil {
+		return f, err
+	}
+	in, err := os.Open(s.path(f))
+	if err != nil {
+		return f, damaged(f, err)
+	}
+	defer func() { _ = in.Close() }()
+	sum := newSum()
+	if _, err := io.Copy(io.MultiWriter(w, sum), contextReader{ctx, in}); err != nil {
+		if typed := errs.FromContext(ctx, "get "+f.File); typed != nil {
+			return f, typed
+		}
+		return f, err
+	}
+	if sum.hex() != f.SHA256 {
+		return f, damaged(f, nil)
+	}
+	return f, nil
+}
+
+// Remove removes a file; false when there is none. What was loaded from it
+// stays, and stays in the history.
+func (s *Store) Remove(ctx context.Context, g rbac.Grant, area, file string) (bool, error) {
+	f, err := s.Find(ctx, g, area, file)
+	if errs.KindOf(err) == errs.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := s.Catalog.Changeable(ctx); err != nil {
+		return false, err
+	}
+	lease, err := s.Catalog.Lease(ctx)
+	if err != nil {
+		return false, err
+	}
+	folder := s.Catalog.Folder()
+	if _, err := folder.TraceStaged(lease, f.Area, f.File); err != nil {
+		return false, err
+	}
+	removed, err := s.Catalog.RemoveStaged(ctx, f.ID)
+	if err != nil {
+		s.unpublish(lease, f.Area, f.File)
+		folder.RetireStaged(lease, f.Area, f.File)
+		return false, err
+	}
+	if removed { // else another caller has, and the trace is his
+		folder.UnpublishStaged(lease, f.Area, f.File)
+	}
+	return removed, nil
+}
+
+func (s *Store) path(f catalog.StagedFile) string { return s.Catalog.Folder().Staged(f.Area, f.File) }
+
+// damaged says that a file is not what was put (decision 16).
+func damaged(f catalog.StagedFile, cause error) error {
+	what := "is not what was staged (its checksum differs)"
+	if cause != nil {
+		what = "is missing or cannot be read"
+	}
+	return errs.Wrap(errs.Corrupt, cause, "staged file %s %s; remove it with stage rm and put it again", strings.TrimSpace(f.File), what)
+}
+
+// verify reads a file and compares its checksum.
+func (s *Store) verify(f catalog.StagedFile) error {
+	sum, err := storage.Checksum(s.path(f))
+	if err != nil {
+		return damaged(f, err)
+	}
+	if sum != f.SHA256 {
+		return damaged(f, nil)
+	}
+	return nil
+}
