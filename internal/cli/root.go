@@ -75,6 +75,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.optionCommand(), a.dropCommand(), a.dropSuperCommand(), a.checkCommand(),
 		a.roleCommand(), a.userCommand(), a.accessCommand(), a.auditCommand(),
 		a.diffCommand(), a.changesCommand(), a.rollbackCommand(), a.undropCommand(), a.tagCommand(),
+		a.monitorCommand(), a.plansCommand(), a.writeStatsCommand(), a.metaCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	return root
