@@ -19,7 +19,10 @@ import (
 )
 
 // What differs from run to run: seconds, and sizes of compressed files.
-var varies = regexp.MustCompile(`("?)(META|PARSING|FILTERING|CONNECTING|CREATING_REFLECTION|EXECUTING_QUERY|EXTENDING_PLAN|TOTAL_EXECUTE|TABLE_SIZE|REFLECTION_SIZE)("?):[0-9.e+-]+`)
+var varies = regexp.MustCompile(`("?)(META|PARSING|FILTERING|CONNECTING|CREATING_REFLECTION|EXECUTING_QUERY|EXTENDING_PLAN|TOTAL_EXECUTE|TABLE_SIZE|REFLECTION_SIZE|size|updated_utc|last_updated_ms)("?):[0-9.e+-]+`)
+
+// seconds are what a program measured.
+var seconds = regexp.MustCompile(`[0-9.]+ seconds`)
 
 // TestExamples runs the programs as testdata/run.txt lists them.
 func TestExamples(t *testing.T) {
@@ -51,7 +54,7 @@ func TestExamples(t *testing.T) {
 // shorten takes out what differs; with rows it leaves the rows out too, where
 // no order says which they are.
 func shorten(c *script.Case, out string) string {
-	out = varies.ReplaceAllString(out, "$1$2$3:…")
+	out = seconds.ReplaceAllString(varies.ReplaceAllString(out, "$1$2$3:…"), "… seconds")
 	if _, ok := c.Arg("counts"); !ok {
 		return out
 	}
