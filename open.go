@@ -32,6 +32,8 @@ type SuperTable struct {
 
 	mu      sync.Mutex
 	engines map[string]engine.Engine // by the data folders that they read; "" writes; guarded by mu
+
+	streams streams
 }
 
 func newSuperTable(l *Lake, folder storage.Folder, org, name string, c *catalog.Catalog) *SuperTable {
@@ -41,6 +43,7 @@ func newSuperTable(l *Lake, folder storage.Folder, org, name string, c *catalog.
 	}
 	st.writer = &ingest.Writer{Catalog: c, Engine: st.writeEngine, Super: name, Logger: l.opts.Logger, Authorize: st.grantIn}
 	st.staging = newStaging(st)
+	st.streams.init(st)
 	return st
 }
 
@@ -51,10 +54,10 @@ func (s *SuperTable) Name() string { return s.name }
 func (s *SuperTable) Organization() string { return s.org }
 
 func (s *SuperTable) close() error {
+	all := []error{s.streams.close()}
 	s.audit.Flush()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []error
 	for _, e := range s.engines {
 		all = append(all, e.Close())
 	}
@@ -138,6 +141,7 @@ func (s *SuperTable) evict() {
 type queryEnv struct {
 	st        *SuperTable
 	principal rbac.Principal
+	text      string // of the query
 }
 
 // Super opens another SuperTable of the organization as the same principal.
@@ -153,7 +157,11 @@ func (e queryEnv) Super(ctx context.Context, name string) (*query.Super, error) 
 	if err != nil {
 		return nil, err
 	}
-	return other.guest(e.principal), nil
+	guest := other.guest(e.principal)
+	return guest, other.settleNamed(ctx, func(ctx context.Context) (g rbac.Grant, err error) {
+		err = other.catalog.Read(ctx, func(v *catalog.View) error { g, err = guest.Authorize(ctx, v); return err })
+		return g, err
+	}, e.text, &QueryOptions{})
 }
 
 // Engine gives the locked engine for a set of SuperTables.

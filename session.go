@@ -13,6 +13,7 @@ import (
 	"github.com/supertable-go/supertable/ingest"
 	"github.com/supertable-go/supertable/ingest/source"
 	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/monitor"
 	"github.com/supertable-go/supertable/query"
 	"github.com/supertable-go/supertable/rbac"
 	"github.com/supertable-go/supertable/scan"
@@ -71,11 +72,14 @@ func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *W
 			o.Progress(WriteProgress{Phase: p.Phase, Fraction: p.Fraction, Bytes: int64(max(0, p.Fraction) * float64(p.TotalBytes)), TotalBytes: p.TotalBytes, Rows: p.Rows})
 		}
 	}
+	note := s.noteWrite(table, &io)
 	g, err := s.authorize(ctx)
 	if err != nil {
+		note(ingest.Result{}, err)
 		return WriteResult{}, err
 	}
 	r, err := s.st.writer.Write(ctx, g, table, in, io)
+	note(r, err)
 	if err != nil {
 		return WriteResult{}, s.named(err, table)
 	}
@@ -88,8 +92,13 @@ func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *W
 	}, nil
 }
 
-// Query runs one SELECT (or EXPLAIN, SHOW TABLES, DESCRIBE) and streams its rows.
+// Query runs one SELECT (or EXPLAIN, SHOW TABLES, SHOW STATS, DESCRIBE) and streams its rows.
 func (s *Session) Query(ctx context.Context, sql string, o *QueryOptions) (*Rows, error) {
+	return s.query(ctx, sql, o, s.notePlan)
+}
+
+// query runs a query and tells done how it ended.
+func (s *Session) query(ctx context.Context, sql string, o *QueryOptions, done func(query.Outcome)) (*Rows, error) {
 	if o == nil {
 		o = &QueryOptions{}
 	}
@@ -97,17 +106,30 @@ func (s *Session) Query(ctx context.Context, sql string, o *QueryOptions) (*Rows
 	for k, v := range o.Params {
 		params[k] = paramValue(v)
 	}
-	done, err := s.auditQuery(ctx, sql)
+	if err := s.st.settleNamed(ctx, s.authorize, sql, o); err != nil {
+		return nil, err
+	}
+	audited, err := s.auditQuery(ctx, sql)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := query.Run(ctx, queryEnv{s.st, s.principal}, s.st.querySuper(s.principal), sql, query.Options{
-		AtVersion: o.AtVersion, AtTime: o.AtTime, Params: params, DefaultLimit: o.DefaultLimit, Differ: o.differ, Now: s.st.lake.opts.Now, Logger: s.st.lake.opts.Logger, Done: done,
+	rows, err := query.Run(ctx, queryEnv{s.st, s.principal, sql}, s.st.querySuper(s.principal), sql, query.Options{
+		AtVersion: o.AtVersion, AtTime: o.AtTime, Params: params, DefaultLimit: o.DefaultLimit, Differ: o.differ, Now: s.st.lake.opts.Now, Logger: s.st.lake.opts.Logger,
+		Done: func(o query.Outcome) { tell(o, audited, done) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &Rows{rows}, nil
+}
+
+// tell tells all who want to know how a query ended.
+func tell(o query.Outcome, all ...func(query.Outcome)) {
+	for _, done := range all {
+		if done != nil {
+			done(o)
+		}
+	}
 }
 
 // Rows streams a result. Use: for rows.Next() { rows.Batch() }; rows.Err(); rows.Close().
@@ -209,7 +231,7 @@ func (s *Session) Tables(ctx context.Context) (_ []TableInfo, err error) {
 // countVisible counts the rows of a table that the principal sees; 0 when he
 // may not read any.
 func (s *Session) countVisible(ctx context.Context, table string) (int64, error) {
-	rows, err := s.Query(ctx, "SELECT count(*) FROM "+datafile.Quote(table), nil)
+	rows, err := s.query(ctx, "SELECT count(*) FROM "+datafile.Quote(table), nil, nil) // nobody's query: no record
 	if kind := errs.KindOf(err); err != nil && (kind == errs.NotFound || kind == errs.Denied) {
 		return 0, nil
 	}
@@ -244,7 +266,7 @@ func (s *Session) Schema(ctx context.Context, table string) (out []Column, err e
 }
 
 // History lists changes, newest first: of one table, or of all when table is
-// "". The counts of a table of which the principal sees some rows only are
+// "", those of streams (__x__) aside. The counts of a table of which the principal sees some rows only are
 // withheld.
 func (s *Session) History(ctx context.Context, table string) (_ []HistoryEntry, err error) {
 	defer s.guarded(ctx, "history", table)(&err)
@@ -271,7 +293,7 @@ func (s *Session) History(ctx context.Context, table string) (_ []HistoryEntry, 
 		list, err := v.History(ctx, id)
 		for _, e := range list {
 			now, lives := names[e.TableID]
-			if !visible(g, e.Table) || lives && !visible(g, now) {
+			if !visible(g, e.Table) || lives && !visible(g, now) || table == "" && monitor.SystemTable(e.Table) {
 				continue
 			}
 			from, err := lineage(e.Lineage)

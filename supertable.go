@@ -114,6 +114,9 @@ func (l *Lake) Create(ctx context.Context, org, name string, o *CreateOptions) (
 		st, created = l.keep(ctx, folder, org, name, c), made
 	}
 	if o != nil && o.ReadOnly != nil {
+		if err := st.settleBefore(ctx, *o.ReadOnly); err != nil {
+			return nil, created, err
+		}
 		if err := st.catalog.SetReadOnly(ctx, *o.ReadOnly); err != nil {
 			return nil, created, err
 		}

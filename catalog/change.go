@@ -44,6 +44,11 @@ type Change struct {
 	// Lease is the lease of the new files; "" when there are none.
 	Lease  string
 	Record Record
+	// Move, when not nil, are the monitoring records that the new files hold.
+	Move *ChunkMove
+	// Note, when not nil, gives the record that the change leaves of itself; it
+	// is kept in the same transaction.
+	Note func(Committed) *Chunk
 }
 
 // NewTable is a table to make.
@@ -112,7 +117,7 @@ func (v *View) apply(ctx context.Context, ch *Change) (Committed, error) {
 	if !a.next.Time.After(v.Head.Time) {                          // times always grow, whatever the clock does
 		a.next.Time = v.Head.Time.Add(time.Microsecond)
 	}
-	for _, step := range []func() error{a.createTable, a.alterTable, a.dropTable, a.restore, a.addFiles, a.removeFiles, a.addDeletes, a.finish, a.sideTables} {
+	for _, step := range []func() error{a.createTable, a.alterTable, a.dropTable, a.restore, a.addFiles, a.removeFiles, a.addDeletes, a.finish, a.sideTables, a.moveChunks, a.noteWrite} {
 		if err := step(); err != nil {
 			return Committed{}, err
 		}

@@ -196,7 +196,7 @@ func (v *View) loadStats(ctx context.Context, table Table, files []File, leaves 
 		files[i].Stats = make(map[int64]datafile.Stats, len(leaves))
 		byID[files[i].ID] = &files[i]
 	}
-	const cols = `SELECT data_file_id, column_id, value_count, null_count, min_value, max_value, contains_nan FROM ducklake_file_column_stats `
+	const cols = `SELECT data_file_id, column_id, coalesce(column_size_bytes, 0), value_count, null_count, min_value, max_value, contains_nan FROM ducklake_file_column_stats `
 	for _, leaf := range leaves {
 		query, args := cols+`WHERE table_id = ? AND column_id = ?`, []any{table.ID, leaf}
 		if len(files) <= 8 {
@@ -225,7 +225,7 @@ func (v *View) scanStats(ctx context.Context, byID map[int64]*File, query string
 		var values, nulls sql.NullInt64
 		var lo, hi sql.NullString
 		var nan sql.NullBool
-		if err := rows.Scan(&file, &s.ColumnID, &values, &nulls, &lo, &hi, &nan); err != nil {
+		if err := rows.Scan(&file, &s.ColumnID, &s.SizeBytes, &values, &nulls, &lo, &hi, &nan); err != nil {
 			return sqlError(ctx, err, "read the statistics")
 		}
 		f := byID[file]

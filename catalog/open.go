@@ -56,9 +56,10 @@ type Catalog struct {
 	opts     Options
 	db       *sql.DB // readers
 	writer   *sql.DB // one connection
-	dataPath string  // where relative paths begin, with a slash at the end
-	stored   string  // data_path as the catalog has it
-	foreign  bool    // no side tables: read-only to us
+	notes    notes
+	dataPath string // where relative paths begin, with a slash at the end
+	stored   string // data_path as the catalog has it
+	foreign  bool   // no side tables: read-only to us
 	queue    queue
 	leases   leases
 	dead     deadCache
@@ -111,7 +112,7 @@ func (c *Catalog) Close() error {
 	c.closing.Do(func() {
 		c.endLeases()
 		c.closed.Store(true)
-		err = errors.Join(c.db.Close(), c.writer.Close())
+		err = errors.Join(c.notes.close(), c.db.Close(), c.writer.Close())
 	})
 	return err
 }
@@ -147,8 +148,10 @@ func (c *Catalog) Foreign() bool { return c.foreign }
 // Moved reports whether the folder lies elsewhere than the catalog says.
 func (c *Catalog) Moved() bool { return !c.foreign && c.stored != c.dataPath }
 
-func open(folder storage.Folder, mode string) *sql.DB {
-	q := url.Values{"mode": {mode}, "_busy_timeout": {"250"}, "_synchronous": {"FULL"}}
+func open(folder storage.Folder, mode string) *sql.DB { return openAs(folder, mode, "FULL") }
+
+func openAs(folder storage.Folder, mode, synchronous string) *sql.DB {
+	q := url.Values{"mode": {mode}, "_busy_timeout": {"250"}, "_synchronous": {synchronous}}
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: folder.Catalog()}).EscapedPath(), RawQuery: q.Encode()}).String()
 	db := sql.OpenDB(connector{dsn})
 	db.SetMaxIdleConns(4)

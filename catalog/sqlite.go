@@ -94,15 +94,22 @@ func rollback(conn *sql.Conn) { _, _ = conn.ExecContext(context.Background(), `R
 // write runs change in one write transaction under the commit lock. It is for
 // our own bookkeeping; snapshots are made by Commit.
 func (c *Catalog) write(ctx context.Context, change func(querier) error) error {
+	return c.writeOn(ctx, c.writer, change)
+}
+
+func (c *Catalog) writeOn(ctx context.Context, db *sql.DB, change func(querier) error) error {
 	if err := c.usable(); err != nil {
 		return err
+	}
+	if db == nil {
+		return errs.New(errs.Unavailable, "the lake is closed")
 	}
 	release, err := c.folder.Lock(ctx, commitLock)
 	if err != nil {
 		return err
 	}
 	defer release()
-	conn, err := c.writer.Conn(ctx)
+	conn, err := db.Conn(ctx)
 	if err != nil {
 		return sqlError(ctx, err, "open the catalog")
 	}

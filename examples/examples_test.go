@@ -19,7 +19,10 @@ import (
 )
 
 // What differs from run to run: seconds, and sizes of compressed files.
-var varies = regexp.MustCompile(`("?)(META|PARSING|FILTERING|CONNECTING|CREATING_REFLECTION|EXECUTING_QUERY|EXTENDING_PLAN|TOTAL_EXECUTE|TABLE_SIZE|REFLECTION_SIZE)("?):[0-9.e+-]+`)
+var varies = regexp.MustCompile(`("?)(META|PARSING|FILTERING|CONNECTING|CREATING_REFLECTION|EXECUTING_QUERY|EXTENDING_PLAN|TOTAL_EXECUTE|TABLE_SIZE|REFLECTION_SIZE|size|updated_utc|last_updated_ms)("?):[0-9.e+-]+`)
+
+// seconds are what a program measured.
+var seconds = regexp.MustCompile(`[0-9.]+ seconds`)
 
 // stamp is the time in the name of a staged file.
 var stamp = regexp.MustCompile(`\b[0-9]{17}_`)
@@ -56,6 +59,7 @@ func TestExamples(t *testing.T) {
 func shorten(c *script.Case, out string) string {
 	out = varies.ReplaceAllString(out, "$1$2$3:…")
 	out = stamp.ReplaceAllString(out, "…_")
+	out = seconds.ReplaceAllString(out, "… seconds")
 	if _, ok := c.Arg("counts"); !ok {
 		return out
 	}

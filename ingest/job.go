@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -155,6 +156,11 @@ func (j *job) load(ctx context.Context, v *catalog.View) (*state, error) {
 		}
 		if st.files, err = v.Files(ctx, t, v.Head.ID, j.keyLeaves(st)); err != nil {
 			return nil, err
+		}
+		if j.o.UpTo > 0 {
+			st.files = slices.DeleteFunc(st.files, func(f catalog.File) bool {
+				return f.Begin > j.o.UpTo || f.PartialMax != nil && *f.PartialMax > j.o.UpTo
+			})
 		}
 	}
 	return st, j.findHollow(ctx, v, st)
@@ -497,7 +503,7 @@ func (j *job) restage(ctx context.Context, p *plan) error {
 
 // change puts the prepared work into a change of the catalog.
 func (j *job) change(st *state) *catalog.Change {
-	ch := &catalog.Change{Table: st.table, Lease: j.lease}
+	ch := &catalog.Change{Table: st.table, Lease: j.lease, Move: j.o.Move}
 	if !j.o.DeleteOnly {
 		j.res.Inserted = j.out.rows
 		ch.Add = j.out.newFiles()
@@ -522,6 +528,7 @@ func (j *job) change(st *state) *catalog.Change {
 	}
 	ch.Record = record(j.g, j.o, j.operation(ch), &j.res)
 	ch.Record.Inserted, ch.Record.Deleted, ch.Record.Skipped, ch.Record.Rows = j.res.Inserted, j.res.Deleted, j.res.Skipped, j.res.Inserted
+	j.o.note(ch, &j.res)
 	if ch.Create == nil && ch.Columns == nil && len(ch.Add) == 0 && j.res.Deleted == 0 {
 		ch.OnlyWriteID = true // nothing changes: no snapshot (decision 24)
 	}

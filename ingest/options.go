@@ -1,9 +1,11 @@
 package ingest
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
+	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/internal/errs"
 )
 
@@ -21,6 +23,7 @@ var OptionDefaults = []OptionDefault{
 	{"audit_text", 1, 0, 1},                                     // 0: the audit keeps the hash of a query and not its text
 	{"compression_level", defaultLevel, 1, 22},                  // of Zstandard, when a write names none
 	{"inline_delete_limit", inlineLimit, 0, 100_000},            // rows that one write may mark dead inside the catalog
+	{"stream_retention", 0, 0, 100 * 366 * 86_400},              // seconds that a stream keeps its records; 0 is its default
 	{"target_file_size", fileBytes, 1 << 20, 16 << 30},          // bytes at which a write starts another data file
 }
 
@@ -60,4 +63,14 @@ func mergeOptions(super, table map[string]string) map[string]int64 {
 		}
 	}
 	return out
+}
+
+// TableOption reads an option that holds for a table.
+func TableOption(ctx context.Context, v *catalog.View, table int64, name string) (int64, error) {
+	super, err := v.Options(ctx, catalog.SuperOptions)
+	if err != nil {
+		return 0, err
+	}
+	own, err := v.Options(ctx, table)
+	return mergeOptions(super, own)[name], err
 }

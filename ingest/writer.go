@@ -58,6 +58,14 @@ type Options struct {
 	Message          string
 	Lineage          string // JSON
 	Progress         func(Progress)
+	// Move, when not nil, are the monitoring records that the input holds: they
+	// leave where they wait in the transaction that writes them.
+	Move *catalog.ChunkMove
+	// UpTo, when not 0, leaves rows alone that came after that snapshot.
+	UpTo int64
+	// Note, when set, gives the record that the commit keeps of the write. It is
+	// not asked when nothing changes.
+	Note func(Outcome) *catalog.Chunk
 }
 
 // Progress tells how far a write is.
@@ -171,6 +179,7 @@ func (w *Writer) deleteAll(ctx context.Context, g rbac.Grant, table string, o Op
 			ch.Remove = append(ch.Remove, f.ID)
 		}
 		ch.Record.Deleted, ch.OnlyWriteID = res.Deleted, len(files) == 0
+		o.note(ch, &res)
 		return ch, nil
 	})
 	if err == nil && !res.Duplicate {

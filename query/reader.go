@@ -114,7 +114,7 @@ func (q *run) run(ctx context.Context, text string) (*Rows, error) {
 	case statement.ShowTables:
 		return q.showTables(ctx)
 	case statement.ShowStats:
-		return nil, errs.New(errs.Unsupported, "SHOW STATS is not available yet")
+		return q.showStats(ctx)
 	}
 	if err := q.resolve(ctx); err != nil {
 		return nil, err

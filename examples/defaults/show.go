@@ -52,3 +52,21 @@ func Show(ctx context.Context, w io.Writer, s *supertable.Session, sql string, w
 	}
 	return nil
 }
+
+// Columns prints some columns of a result, which it closes.
+func Columns(w io.Writer, rows *supertable.Rows, names ...string) error {
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		b := rows.Batch()
+		for i := range int(b.NumRows()) {
+			var cells []string
+			for _, name := range names {
+				for _, k := range b.Schema().FieldIndices(name) {
+					cells = append(cells, name+"="+b.Column(k).ValueStr(i))
+				}
+			}
+			fmt.Fprintln(w, strings.Join(cells, " "))
+		}
+	}
+	return rows.Err()
+}

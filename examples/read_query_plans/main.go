@@ -1,4 +1,5 @@
-// Runs a query and prints what it read and how long its parts took.
+// Runs a query and prints what it read and how long its parts took, then how the
+// latest queries ended.
 package main
 
 import (
@@ -7,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/supertable-go/supertable"
 	"github.com/supertable-go/supertable/examples/defaults"
 )
 
@@ -41,5 +43,10 @@ func run(ctx context.Context) error {
 	for _, step := range report.Timings {
 		fmt.Println("time:", step)
 	}
-	return nil
+	plans, err := s.QueryPlans(ctx, supertable.StreamWindow{Limit: 3})
+	if err != nil {
+		return err
+	}
+	fmt.Println("the latest queries:")
+	return defaults.Columns(os.Stdout, plans, "table_name", "status", "result_rows", "result_columns")
 }

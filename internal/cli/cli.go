@@ -13,6 +13,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -40,6 +41,8 @@ type app struct {
 	// running says that arguments and flags were accepted: an error from here
 	// on is no longer a wrong usage.
 	running bool
+	// done says what was done before an interrupt; "" is nothing.
+	done string
 }
 
 // Run runs the program with args (without its name) and returns its exit
@@ -64,7 +67,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Wri
 		return exitDone // the reader has seen enough
 	}
 	if ctx.Err() != nil {
-		a.report(args, &failure{kind: kindCancelled, message: "interrupted, nothing was changed"})
+		a.report(args, &failure{kind: kindCancelled, message: "interrupted, " + cmp.Or(a.done, "nothing was changed")})
 		return exitInterrupted
 	}
 	if !a.running {

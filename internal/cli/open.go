@@ -33,6 +33,7 @@ type session interface {
 	Audit(ctx context.Context, o *supertable.AuditOptions, each func(supertable.AuditRecord) error) error
 	VerifyAudit(ctx context.Context, head string) (supertable.AuditVerification, error)
 	stagingSession
+	monitoring
 }
 
 // governing is what the commands about roles and users need.
@@ -69,13 +70,20 @@ func (a *app) withLake(ctx context.Context, do func(*supertable.Lake) error) (er
 }
 
 // read opens the session of the flags for do. It creates nothing.
-func (a *app) read(ctx context.Context, do func(session) error) error {
+func (a *app) read(ctx context.Context, do func(session) error) error { return a.readFor(ctx, "", do) }
+
+// readFor is read for the sake of a query: when the user is turned away, that
+// is how the query ended.
+func (a *app) readFor(ctx context.Context, query string, do func(session) error) error {
 	return a.withLake(ctx, func(lake *supertable.Lake) error {
 		st, err := lake.SuperTable(ctx, a.flags.org, a.flags.super)
 		if err != nil {
 			return err
 		}
 		s, err := st.Session(ctx, a.flags.user)
+		if err != nil && query != "" {
+			_, err = st.Query(ctx, a.flags.user, query, nil)
+		}
 		if err != nil {
 			return err
 		}

@@ -88,7 +88,7 @@ func (a *app) runQuery(cmd *cobra.Command, args []string, f *queryFlags) error {
 	if err != nil {
 		return f.timeout.explain(ctx, err)
 	}
-	err = a.read(ctx, func(s session) error {
+	err = a.readFor(ctx, text, func(s session) error {
 		report, err := a.printQuery(ctx, s, text, o)
 		if err == nil && f.stats {
 			err = a.printStats(report)

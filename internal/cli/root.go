@@ -76,6 +76,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.roleCommand(), a.userCommand(), a.accessCommand(), a.auditCommand(),
 		a.diffCommand(), a.changesCommand(), a.rollbackCommand(), a.undropCommand(), a.tagCommand(),
 		a.stageCommand(), a.pipeCommand(),
+		a.monitorCommand(), a.plansCommand(), a.writeStatsCommand(), a.metaCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	return root

@@ -153,6 +153,8 @@ func write() error {
 		return stage(ctx)
 	case "load":
 		return loadStaged(ctx)
+	case "log":
+		return logRecords(ctx)
 	}
 	seed, _ := strconv.ParseUint(os.Getenv("ST_CRASH_SEED"), 10, 64)
 	from, _ := strconv.Atoi(os.Getenv("ST_CRASH_FROM"))

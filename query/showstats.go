@@ -1,0 +1,159 @@
+package query
+
+import (
+	"context"
+	"path"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/rbac"
+	"github.com/supertable-go/supertable/scan"
+)
+
+// statsSchema is what SHOW STATS answers with: a row per data file and column.
+// Rows counts what the file holds, dead rows included; bounds are texts, as the
+// catalog has them, and NULL where it has none.
+var statsSchema = arrow.NewSchema([]arrow.Field{
+	{Name: "file", Type: arrow.BinaryTypes.String},
+	{Name: "column_name", Type: arrow.BinaryTypes.String},
+	{Name: "column_type", Type: arrow.BinaryTypes.String},
+	{Name: "rows", Type: arrow.PrimitiveTypes.Int64},
+	{Name: "min", Type: arrow.BinaryTypes.String, Nullable: true},
+	{Name: "max", Type: arrow.BinaryTypes.String, Nullable: true},
+	{Name: "null_count", Type: arrow.PrimitiveTypes.Int64},
+	{Name: "bytes", Type: arrow.PrimitiveTypes.Int64},
+}, nil)
+
+// statsBatch is how many rows go into one batch.
+const statsBatch = 8192
+
+// showStats answers SHOW STATS from the catalog. Bounds are values: who reads
+// a table through a filter may not have them.
+func (q *run) showStats(ctx context.Context) (*Rows, error) {
+	t := q.stmt.Tables[0]
+	super, err := q.super(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	r := &reference{t: t, super: super}
+	q.refs = append(q.refs, r)
+	b := &statsBuilder{b: array.NewRecordBuilder(memory.DefaultAllocator, statsSchema)}
+	defer b.release()
+	err = super.Catalog.Read(ctx, func(v *catalog.View) (err error) {
+		if super.grant, err = super.Authorize(ctx, v); err != nil {
+			return err
+		}
+		if r.at, err = q.snapshot(ctx, v, nil); err != nil {
+			return err
+		}
+		q.report.snapshot(super, r.at.ID, super == q.own)
+		return b.read(ctx, v, r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	q.report.done("META")
+	rr, err := b.reader()
+	if err != nil {
+		return nil, errs.Wrap(errs.Internal, err, "show statistics: %v", err)
+	}
+	return &Rows{ctx: ctx, q: q, rr: rr, schema: statsSchema}, nil
+}
+
+type statsBuilder struct {
+	b    *array.RecordBuilder
+	rows int
+	full []arrow.RecordBatch
+}
+
+func (b *statsBuilder) read(ctx context.Context, v *catalog.View, r *reference) error {
+	missing := errs.New(errs.NotFound, "Table not found: %s/%s/%s", r.super.Organization, r.super.Name, r.t.Name)
+	t, err := v.Table(ctx, r.t.Name, r.at.ID)
+	if errs.KindOf(err) == errs.NotFound {
+		return missing
+	}
+	if err != nil {
+		return err
+	}
+	g := r.super.grant
+	if !known(g, t.Name) {
+		return missing
+	}
+	if !g.AllRows(rbac.Meta, t.Name) {
+		return errs.New(errs.Denied, "SHOW STATS tells of all rows: you see a part of table %s only", t.Name)
+	}
+	cols, err := v.Columns(ctx, t.ID, r.at.ID)
+	if err != nil {
+		return err
+	}
+	cols = clearColumns(g.Rules(rbac.Meta, t.Name), t.Name, cols)
+	leaves := datafile.Leaves(cols)
+	ids := make([]int64, len(leaves))
+	for i, l := range leaves {
+		ids[i] = l.ID
+	}
+	files, err := v.Files(ctx, t, r.at.ID, ids)
+	for _, f := range files {
+		for _, l := range leaves {
+			if st, ok := f.Stats[l.ID]; ok {
+				b.add(f, l, st)
+			}
+		}
+	}
+	return err
+}
+
+// clearColumns are the columns that a role shows in every row as they are.
+func clearColumns(rules []rbac.Rule, table string, cols []datafile.Column) []datafile.Column {
+	names := make([]string, len(cols))
+	for i, c := range cols {
+		names[i] = c.Name
+	}
+	var out []datafile.Column
+	for _, c := range scan.VisibleColumns(rules, cols) {
+		access, err := rbac.Decide(rules, table, rbac.Names(names...), rbac.Use{Columns: []string{c.Name}})
+		if err == nil && access.Rows.All && access.Clear(c.Name) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (b *statsBuilder) add(f catalog.File, l datafile.Leaf, st datafile.Stats) {
+	texts := func(i int, s string) { b.b.Field(i).(*array.StringBuilder).Append(s) }
+	numbers := func(i int, n int64) { b.b.Field(i).(*array.Int64Builder).Append(n) }
+	texts(0, path.Base(f.Path))
+	texts(1, strings.Join(l.Path, "."))
+	texts(2, l.Type.SQL())
+	numbers(3, f.Records)
+	for i, bound := range []*string{st.Min, st.Max} {
+		if bound == nil {
+			b.b.Field(4 + i).AppendNull()
+		} else {
+			texts(4+i, *bound)
+		}
+	}
+	numbers(6, st.NullCount)
+	numbers(7, st.SizeBytes)
+	if b.rows++; b.rows%statsBatch == 0 {
+		b.full = append(b.full, b.b.NewRecordBatch())
+	}
+}
+
+func (b *statsBuilder) reader() (array.RecordReader, error) {
+	b.full = append(b.full, b.b.NewRecordBatch())
+	return array.NewRecordReader(statsSchema, b.full)
+}
+
+func (b *statsBuilder) release() {
+	b.b.Release()
+	for _, rec := range b.full {
+		rec.Release()
+	}
+}
