@@ -39,6 +39,9 @@ import (
 //	alter T …           rename=, add= type= [default=], drop=, column= to=, type= to= [cast]
 //	drop T, drop-super, create
 //
+// and those of roles and users (scenario_governance_test.go). With as=NAME a
+// command is that user's; without, superuser's.
+//
 // A failed call answers "kind: message".
 func TestScenarios(t *testing.T) {
 	paths, err := filepath.Glob("testdata/scenarios/*.txt")
@@ -74,7 +77,18 @@ func (r *stage) run(t *testing.T, c *script.Case) string {
 		r.s = r.db.Session(r.super)
 		return ""
 	}
+	if who, ok := c.Arg("as"); ok {
+		s, err := r.session(t, who[0])
+		if err != nil {
+			return fmt.Sprintf("%s: %s", supertable.KindOf(err), err)
+		}
+		mine := *r
+		mine.s = s
+		r = &mine
+	}
 	commands := map[string]func(*testing.T, *script.Case) (string, error){
+		"role": r.role, "roles": r.roles, "role-names": r.roleNames, "delete-role": r.deleteRole, "strip-role": r.stripRole,
+		"user": r.user, "users": r.users, "user-names": r.userNames, "show-user": r.showUser, "modify": r.modify, "delete-user": r.deleteUser, "access": r.access,
 		"write": r.write, "series": r.series, "fixture": r.fixture, "delete-all": r.deleteAll, "names": r.names, "query": r.query, "schema": r.schema, "tables": r.tables,
 		"history": r.history, "files": r.files, "alter": r.alter, "drop": r.drop, "drop-super": r.dropSuper, "supers": r.supers,
 	}
