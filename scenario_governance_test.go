@@ -154,7 +154,7 @@ func (r *stage) deleteUser(t *testing.T, c *script.Case) (string, error) {
 
 func (r *stage) access(t *testing.T, c *script.Case) (string, error) {
 	name := ""
-	if len(c.Args) > 1 && c.Args[1].Key != "as" {
+	if len(c.Args) > 1 && c.Args[1].Values == nil {
 		name = c.Args[1].Key
 	}
 	list, err := r.s.Explain(t.Context(), table(c), name)

@@ -105,7 +105,7 @@ func (r *stage) run(t *testing.T, c *script.Case) string {
 
 // table is the word after the command.
 func table(c *script.Case) string {
-	if len(c.Args) == 0 {
+	if len(c.Args) == 0 || c.Args[0].Values != nil {
 		return ""
 	}
 	return c.Args[0].Key
@@ -354,6 +354,9 @@ func (r *stage) history(t *testing.T, c *script.Case) (string, error) {
 	var out []string
 	for _, e := range list {
 		line := fmt.Sprintf("%d %s version %d %s +%d -%d %s", e.Snapshot, e.Table, e.Version, e.Operation, e.Inserted, e.Deleted, e.Principal)
+		if e.Withheld {
+			line += " withheld"
+		}
 		if e.Message != "" {
 			line += " " + e.Message
 		}

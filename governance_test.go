@@ -1,0 +1,148 @@
+package supertable_test
+
+import (
+	"testing"
+
+	"github.com/supertable-go/supertable"
+	"github.com/supertable-go/supertable/internal/testdb"
+)
+
+// TestSuperTablesAreIsolated: the same names in two organizations and two
+// SuperTables are independent (A21).
+func TestSuperTablesAreIsolated(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	db := testdb.Open(t)
+	places := [][2]string{{"acme", "sales"}, {"acme", "stock"}, {"other", "sales"}}
+	for i, p := range places {
+		admin := db.SessionIn(p[0], p[1])
+		write(t, admin, "t", testdb.Batch(t, "id:int64", `[{"id":1}]`), nil)
+		role, err := admin.CreateRole(ctx, []byte(`{"role":"reader","name":"readers"}`))
+		if err == nil {
+			_, err = admin.CreateUser(ctx, "alice", []string{role}, map[string]any{"place": i})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if deleted, err := db.SessionIn("acme", "sales").DeleteUser(ctx, "alice"); err != nil || !deleted {
+		t.Fatal(deleted, err)
+	}
+	if deleted, err := db.SessionIn("acme", "stock").DeleteRole(ctx, "readers"); err != nil || !deleted {
+		t.Fatal(deleted, err)
+	}
+	enter := func(p [2]string) (*supertable.Session, error) {
+		st, err := db.SuperTable(ctx, p[0], p[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.Session(ctx, "alice")
+	}
+	if _, err := enter(places[0]); supertable.KindOf(err) != supertable.Denied {
+		t.Errorf("deleted here: %v", err)
+	}
+	for i, want := range map[int]supertable.ErrorKind{1: supertable.NotFound, 2: ""} {
+		s, err := enter(places[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := answer(ctx, s, "select * from t", nil); err != nil && supertable.KindOf(err) != want || err == nil && want != "" {
+			t.Errorf("%v: %v, want %q", places[i], err, want)
+		}
+		if u, err := s.User(ctx, "alice"); err != nil || len(u.Attributes) != 1 {
+			t.Errorf("%v: %+v, %v", places[i], u, err)
+		}
+	}
+	// Who one is in another SuperTable is the user of the same name there.
+	s, err := enter(places[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := answer(ctx, s, "select * from sales.t", nil); supertable.KindOf(err) == "" {
+		t.Error("reads a SuperTable in which he is nobody")
+	}
+}
+
+// TestRightsEndAtOnce: a session that is open has the rights of now.
+func TestRightsEndAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	db := testdb.Open(t)
+	admin := db.Session("main")
+	write(t, admin, "t", testdb.Batch(t, "id:int64,v:text", `[{"id":1,"v":"a"},{"id":2,"v":"b"}]`), nil)
+	role, err := admin.CreateRole(ctx, []byte(`{"role":"writer","tables":["t"]}`))
+	if err == nil {
+		_, err = admin.CreateUser(ctx, "alice", []string{role}, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := db.SuperTable(ctx, "default", "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice, err := st.Session(ctx, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func() (string, error) {
+		out, _, err := answer(ctx, alice, "select * from t order by id", nil)
+		return out, err
+	}
+	if out, err := read(); err != nil || out != "id|v\n1|a\n2|b" {
+		t.Fatal(out, err)
+	}
+	narrow, err := admin.CreateRole(ctx, []byte(`{"role":"reader","tables":["t"],"columns":["id"],"filters":{"id":2}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.ModifyUser(ctx, "alice", supertable.UserChange{Roles: &[]string{narrow}}); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := read(); err != nil || out != "id\n2" {
+		t.Errorf("after the change: %s %v", out, err)
+	}
+	rr := testdb.Batch(t, "id:int64,v:text", `[{"id":3,"v":"c"}]`)
+	defer rr.Release()
+	if _, err := alice.Write(ctx, "t", rr, nil); supertable.KindOf(err) != supertable.Denied {
+		t.Errorf("writes after the change: %v", err)
+	}
+	if _, err := admin.DeleteRole(ctx, narrow); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(); supertable.KindOf(err) != supertable.NotFound {
+		t.Errorf("without a role: %v", err)
+	}
+	if _, err := admin.DeleteUser(ctx, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(); supertable.KindOf(err) != supertable.Denied || err.Error() != "User does not exist or is invalid." {
+		t.Errorf("deleted: %v", err)
+	}
+	// A new user of the same name is another one, but for a user of the very
+	// same roles, whose published hash is the same (decision 1).
+	if _, err := admin.CreateUser(ctx, "alice", []string{role}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := read(); err != nil || out != "id|v\n1|a\n2|b" {
+		t.Errorf("born again: %s %v", out, err)
+	}
+}
+
+// TestNobody: R05.
+func TestNobody(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	db := testdb.Open(t)
+	db.Session("main")
+	st, err := db.SuperTable(ctx, "default", "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"0d261765d0f88e3bdede483c3d41d125", "nobody", "", " superuser", "superuser\n", "*", "%"} {
+		s, err := st.Session(ctx, who)
+		if s != nil || supertable.KindOf(err) != supertable.Denied || err.Error() != "User does not exist or is invalid." {
+			t.Errorf("%q: %v", who, err)
+		}
+	}
+}
