@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/datafile"
@@ -446,6 +448,36 @@ type Access struct {
 	Columns []string       `json:"columns"` // those that exist for him
 	Masks   map[string]any `json:"masks"`   // of columns that are not clear in every row: the mask as in the role's document
 	Filter  any            `json:"filter"`  // the filters of his roles as in their documents; nil when he sees all rows
+
+	roleNames []string // of Roles, for people
+	maskTexts map[string]string
+	rows      string
+}
+
+// String puts the access into words, a line for each of table, roles, columns,
+// masks (when there are any) and rows.
+func (a Access) String() string {
+	var masks []string
+	columns := make([]string, len(a.Columns))
+	for i, c := range a.Columns {
+		columns[i] = onOneLine(c)
+		if m, ok := a.maskTexts[c]; ok {
+			masks = append(masks, columns[i]+" as "+onOneLine(m))
+		}
+	}
+	text := a.Table + "\n  roles    " + strings.Join(a.roleNames, ", ") + "\n  columns  " + strings.Join(columns, ", ")
+	if len(masks) > 0 {
+		text += "\n  masked   " + strings.Join(masks, "; ")
+	}
+	return text + "\n  rows     " + onOneLine(a.rows)
+}
+
+// onOneLine quotes what would break the lines of a text.
+func onOneLine(s string) string {
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 // Explain says what a user may read, and why: of one table, or of all when
@@ -498,31 +530,37 @@ func explain(p *rbac.Policy, g rbac.Grant, table string, cols []datafile.Column)
 	for i, c := range cols {
 		names[i] = rbac.Column{Name: c.Name}
 	}
-	a := Access{Table: table, Roles: []string{}, Columns: []string{}, Masks: map[string]any{}}
+	a := Access{Table: table, Roles: []string{}, Columns: []string{}, Masks: map[string]any{}, maskTexts: map[string]string{}}
 	for _, c := range rbac.Visible(rules, names) {
 		a.Columns = append(a.Columns, c.Name)
 		one, err := rbac.Decide(rules, table, names, rbac.Use{Columns: []string{c.Name}})
 		if err != nil {
 			continue
 		}
-		for _, k := range one.Masks[strings.ToLower(c.Name)] {
+		cases := one.Masks[strings.ToLower(c.Name)]
+		for _, k := range cases {
 			if k.Mask != nil {
-				a.Masks[c.Name] = k.Mask.Document()
+				a.Masks[c.Name], a.maskTexts[c.Name] = k.Mask.Document(), rbac.CasesText(cases)
 				break
 			}
 		}
 	}
 	var filters []any
+	var rows rbac.Rows
 	open := false
 	for _, r := range rules {
 		a.Roles = append(a.Roles, r.Role)
 		role, ok := p.Role(r.Role)
+		a.roleNames = append(a.roleNames, role.Label())
+		rows.Filters = append(rows.Filters, r.Filter)
 		if f := role.FilterDocument(table); ok && r.Filter != nil {
 			filters = append(filters, f)
 		} else {
 			open = true
 		}
 	}
+	rows.All = open
+	a.rows = rows.String()
 	switch {
 	case open || len(filters) == 0:
 	case len(filters) == 1:

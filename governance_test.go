@@ -1,7 +1,12 @@
 package supertable_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/supertable-go/supertable"
 	"github.com/supertable-go/supertable/internal/testdb"
@@ -145,4 +150,104 @@ func TestNobody(t *testing.T) {
 			t.Errorf("%q: %v", who, err)
 		}
 	}
+}
+
+// TestPolicyHistory: who changed what, when, and what it was before and after,
+// with what becomes of others on its account.
+func TestPolicyHistory(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	clock := time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC)
+	db := testdb.At(t, t.TempDir(), &supertable.Options{MemoryBytes: 256 << 20, Now: func() time.Time { return clock }})
+	root := db.Session("main")
+	admins, err := root.CreateRole(ctx, []byte(`{"role":"admin"}`))
+	if err == nil {
+		_, err = root.CreateUser(ctx, "boss", []string{admins}, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := db.SuperTable(ctx, "default", "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	boss, err := st.Session(ctx, "boss")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock = clock.Add(time.Hour)
+	reader, err := boss.CreateRole(ctx, []byte(`{"role":"reader","name":"readers"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"ann", "bob"} {
+		if _, err := boss.CreateUser(ctx, name, []string{"readers"}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := boss.CreateUser(ctx, "ann", nil, nil); err != nil { // is there: no change
+		t.Fatal(err)
+	}
+	roles := []string{}
+	if _, err := boss.ModifyUser(ctx, "bob", supertable.UserChange{Roles: &roles}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := boss.DeleteRole(ctx, reader); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := root.DeleteUser(ctx, "boss"); err != nil {
+		t.Fatal(err)
+	}
+	list, err := root.PolicyHistory(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range list {
+		got = append(got, fmt.Sprintf("%d %s %s %s: %s -> %s", c.Version, c.Time.Format("15:04"), c.Principal, c.Action, gist(t, c.Before), gist(t, c.After)))
+	}
+	want := []string{
+		"9 11:00 superuser delete user: boss 1 -> none",
+		"8 11:00 boss modify user: ann 1 -> ann 0",
+		"7 11:00 boss delete role: readers -> none",
+		"6 11:00 boss modify user: bob 1 -> bob 0",
+		"5 11:00 boss create user: none -> bob 1",
+		"4 11:00 boss create user: none -> ann 1",
+		"3 11:00 boss create role: none -> readers",
+		"2 10:00 superuser create user: none -> boss 1",
+		"1 10:00 superuser create role: none -> admin",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := boss.PolicyHistory(ctx); supertable.KindOf(err) != supertable.Denied {
+		t.Errorf("a deleted user: %v", err)
+	}
+	if s, err := st.Session(ctx, "ann"); err != nil {
+		t.Error(err)
+	} else if _, err := s.PolicyHistory(ctx); supertable.KindOf(err) != supertable.Denied {
+		t.Errorf("without CONTROL: %v", err)
+	}
+}
+
+// gist names a role, or a user with the number of his roles.
+func gist(t *testing.T, document json.RawMessage) string {
+	t.Helper()
+	if document == nil {
+		return "none"
+	}
+	var d struct {
+		Role, Name, Username string
+		Roles                []string
+	}
+	if err := json.Unmarshal(document, &d); err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case d.Username != "":
+		return fmt.Sprintf("%s %d", d.Username, len(d.Roles))
+	case d.Name != "":
+		return d.Name
+	}
+	return d.Role
 }

@@ -39,6 +39,7 @@ type governing interface {
 	ModifyUser(ctx context.Context, nameOrHash string, change supertable.UserChange) (supertable.User, error)
 	DeleteUser(ctx context.Context, nameOrHash string) (bool, error)
 	Explain(ctx context.Context, user, table string) ([]supertable.Access, error)
+	PolicyHistory(ctx context.Context) ([]supertable.PolicyChange, error)
 }
 
 var _ session = (*supertable.Session)(nil)
