@@ -417,10 +417,11 @@ func ExampleSession_Explain() {
 	}
 	// Output:
 	// orders
-	//   roles    support (reader), prague (reader)
+	//   roles    support (reader): id, email, card; every row
+	//            prague (reader): id, country, email, card; country = 'CZ'
 	//   columns  id, country, email, card
 	//   masked   card as clear where country = 'CZ', else last 4
-	//   rows     every row
+	//   rows     those of each role that shows all columns that a query uses
 }
 
 func ExampleSession_PolicyHistory() {
