@@ -3,9 +3,11 @@ package supertable_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/supertable-go/supertable"
@@ -250,4 +252,120 @@ func gist(t *testing.T, document json.RawMessage) string {
 		return d.Name
 	}
 	return d.Role
+}
+
+// meanwhile is a stream that lets something happen while it is read: after the
+// write was authorised, before it commits.
+type meanwhile struct {
+	array.RecordReader
+	do func()
+}
+
+func (m *meanwhile) Next() bool {
+	if m.do != nil {
+		m.do()
+		m.do = nil
+	}
+	return m.RecordReader.Next()
+}
+
+// TestRightsAtTheCommit: what is revoked while a write runs is refused, and
+// rows are held against the rules of then.
+func TestRightsAtTheCommit(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	db := testdb.Open(t)
+	admin := db.Session("main")
+	write(t, admin, "t", testdb.Batch(t, "id:int64,v:text", `[{"id":1,"v":"a"},{"id":2,"v":"b"}]`), nil)
+	st, err := db.SuperTable(ctx, "default", "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const all = `{"role":"writer","tables":["t"]}`
+	roles := func(documents ...string) func() error {
+		return func() error {
+			hashes := []string{}
+			for _, d := range documents {
+				h, err := admin.CreateRole(ctx, []byte(d))
+				if err != nil {
+					return err
+				}
+				hashes = append(hashes, h)
+			}
+			_, err := admin.ModifyUser(ctx, "alice", supertable.UserChange{Roles: &hashes})
+			return err
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		change func() error
+		key    []string
+		denied string // "": the write succeeds
+	}{
+		{"nothing", func() error { return nil }, nil, ""},
+		{"renamed", func() error {
+			name := "alicia"
+			_, err := admin.ModifyUser(ctx, "alice", supertable.UserChange{Name: &name})
+			return err
+		}, nil, ""},
+		{"another role of the same", roles(`{"role":"writer","tables":["t","u"]}`), nil, ""},
+		{"a filter that shows the rows", roles(`{"role":"writer","tables":["t"],"filters":{"v":"b"}}`), nil, ""},
+		{"a filter that shows them and those they replace", roles(`{"role":"writer","tables":["t"],"filters":{"v":"b"}}`), []string{"id"}, ""},
+		{"no role", roles(), nil, "permission to write"},
+		{"a reader's role", roles(`{"role":"reader","tables":["t"]}`), nil, "permission to write"},
+		{"another table's role", roles(`{"role":"writer","tables":["u"]}`), nil, "permission to write"},
+		{"a filter that hides the rows", roles(`{"role":"writer","tables":["t"],"filters":{"v":"a"}}`), nil, "1 of 1 rows do not fulfil your row filter"},
+		{"a filter that hides what they replace", roles(`{"role":"writer","tables":["t"],"filters":{"NOT":{"v":"b2"}}}`), []string{"id"}, "outside your row filter"},
+		{"a column list", roles(`{"role":"writer","tables":["t"],"columns":["id"]}`), nil, "column(s): v"},
+		{"a mask of the key", roles(`{"role":"writer","tables":["t"],"masks":{"id":{"type":"null"}}}`), []string{"id"}, "masked"},
+		{"deleted", func() error { _, err := admin.DeleteUser(ctx, "alice"); return err }, nil, "User does not exist or is invalid."},
+	} {
+		for _, name := range []string{"alice", "alicia"} { // born again for each case
+			if _, err := admin.DeleteUser(ctx, name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		role, err := admin.CreateRole(ctx, []byte(all))
+		if err == nil {
+			_, err = admin.CreateUser(ctx, "alice", []string{role}, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(tt.name, "hides what they replace") {
+			write(t, admin, "t", testdb.Batch(t, "id:int64,v:text", `[{"id":2,"v":"b2"}]`), &supertable.WriteOptions{Key: []string{"id"}})
+		}
+		alice, err := st.Session(ctx, "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, _, err := answer(ctx, admin, "select * from t", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rr := testdb.Batch(t, "id:int64,v:text", `[{"id":2,"v":"b"}]`)
+		happened := false
+		res, err := alice.Write(ctx, "t", &meanwhile{rr, func() {
+			happened = true
+			if err := tt.change(); err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+		}}, &supertable.WriteOptions{Key: tt.key})
+		rr.Release()
+		if !happened {
+			t.Fatalf("%s: nothing happened meanwhile", tt.name)
+		}
+		after, _, readErr := answer(ctx, admin, "select * from t", nil)
+		if readErr != nil {
+			t.Fatal(readErr)
+		}
+		switch {
+		case tt.denied == "" && (err != nil || res.Inserted != 1):
+			t.Errorf("%s: %+v, %v", tt.name, res, err)
+		case tt.denied != "" && (supertable.KindOf(err) != supertable.Denied || !strings.Contains(err.Error(), tt.denied)):
+			t.Errorf("%s: %+v, %v, want denied: %s", tt.name, res, err, tt.denied)
+		case tt.denied != "" && after != before:
+			t.Errorf("%s: refused, and yet\n%s", tt.name, after)
+		}
+	}
 }
