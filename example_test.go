@@ -16,6 +16,15 @@ import (
 
 // enter makes a SuperTable in a fresh home, for the examples below.
 func enter(ctx context.Context) (s *supertable.Session, leave func()) {
+	st, leave := found(ctx)
+	s, err := st.Session(ctx, supertable.Superuser)
+	if err != nil {
+		panic(err)
+	}
+	return s, leave
+}
+
+func found(ctx context.Context) (st *supertable.SuperTable, leave func()) {
 	home, err := os.MkdirTemp("", "supertable")
 	if err != nil {
 		panic(err)
@@ -24,14 +33,10 @@ func enter(ctx context.Context) (s *supertable.Session, leave func()) {
 	if err != nil {
 		panic(err)
 	}
-	st, _, err := lake.Create(ctx, "acme", "sales", nil)
-	if err != nil {
+	if st, _, err = lake.Create(ctx, "acme", "sales", nil); err != nil {
 		panic(err)
 	}
-	if s, err = st.Session(ctx, supertable.Superuser); err != nil {
-		panic(err)
-	}
-	return s, func() {
+	return st, func() {
 		_ = lake.Close()
 		_ = os.RemoveAll(home)
 	}
@@ -315,4 +320,129 @@ func ExampleSession_Check() {
 	}
 	fmt.Println(report.OK, len(report.Findings))
 	// Output: true 0
+}
+
+func ExampleSession_CreateRole() {
+	ctx := context.Background()
+	s, leave := enter(ctx)
+	defer leave()
+
+	for range 2 { // the same content has the same hash, and is there once
+		hash, err := s.CreateRole(ctx, []byte(`{"role": "reader", "tables": ["table1"], "columns": ["name", "email", "age"],
+			"filters": {"country": "US", "active": true}}`))
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(hash)
+	}
+	roles, err := s.Roles(ctx)
+	if err != nil {
+		panic(err)
+	}
+	for _, r := range roles {
+		fmt.Println(string(r.Document))
+	}
+	_, err = s.CreateRole(ctx, []byte(`{"role": "reader", "filters": {"OR": []}}`))
+	fmt.Println(supertable.KindOf(err), err)
+	// Output:
+	// 4e80b29caf7a0c24939dec8f8e49b704
+	// 4e80b29caf7a0c24939dec8f8e49b704
+	// {"columns": ["*"], "filters": ["*"], "role": "superadmin", "tables": ["*"]}
+	// {"columns": ["age", "email", "name"], "filters": {"active": true, "country": "US"}, "role": "reader", "tables": ["table1"]}
+	// invalid_argument role: filter: an empty list of conditions
+}
+
+func ExampleSession_CreateUser() {
+	ctx := context.Background()
+	st, leave := found(ctx)
+	defer leave()
+	s, err := st.Session(ctx, supertable.Superuser)
+	if err != nil {
+		panic(err)
+	}
+	put(ctx, s, `{"id":1,"country":"CZ","email":"ann@x.cz"}{"id":2,"country":"HU","email":"bea@y.hu"}`)
+
+	// Who has this role sees the rows of his own country, and no whole address.
+	role, err := s.CreateRole(ctx, []byte(`{"role": "reader", "name": "local", "tables": ["orders"], "masks": {"email": {"type": "email"}},
+		"filters": {"country": {"operation": "=", "type": "session", "value": "user.country"}}}`))
+	if err != nil {
+		panic(err)
+	}
+	for name, country := range map[string]string{"anna": "CZ", "bela": "HU"} {
+		if _, err := s.CreateUser(ctx, name, []string{role}, map[string]any{"country": country}); err != nil {
+			panic(err)
+		}
+	}
+	for _, name := range []string{"anna", "bela"} {
+		his, err := st.Session(ctx, name)
+		if err != nil {
+			panic(err)
+		}
+		show(ctx, his, "SELECT id, email FROM orders", nil)
+		_, err = his.CreateRole(ctx, []byte(`{"role": "superadmin", "name": "mine"}`))
+		fmt.Println(supertable.KindOf(err))
+	}
+	// Output:
+	// id|email
+	// 1|a***@x.cz
+	// denied
+	// id|email
+	// 2|b***@y.hu
+	// denied
+}
+
+func ExampleSession_Explain() {
+	ctx := context.Background()
+	s, leave := enter(ctx)
+	defer leave()
+	put(ctx, s, `{"id":1,"country":"CZ","email":"ann@x.cz","card":"4111111111111111"}`)
+
+	for _, document := range []string{
+		`{"role": "reader", "name": "support", "tables": ["orders"], "columns": ["id", "email", "card"], "masks": {"card": {"type": "last", "n": 4}}}`,
+		`{"role": "reader", "name": "prague", "tables": ["orders"], "filters": {"country": "CZ"}}`,
+	} {
+		if _, err := s.CreateRole(ctx, []byte(document)); err != nil {
+			panic(err)
+		}
+	}
+	if _, err := s.CreateUser(ctx, "anna", []string{"support", "prague"}, nil); err != nil {
+		panic(err)
+	}
+	access, err := s.Explain(ctx, "anna", "orders")
+	if err != nil {
+		panic(err)
+	}
+	for _, a := range access {
+		fmt.Println(a)
+	}
+	// Output:
+	// orders
+	//   roles    support (reader): id, email, card; every row
+	//            prague (reader): id, country, email, card; country = 'CZ'
+	//   columns  id, country, email, card
+	//   masked   card as clear where country = 'CZ', else last 4
+	//   rows     those of each role that shows all columns that a query uses
+}
+
+func ExampleSession_PolicyHistory() {
+	ctx := context.Background()
+	s, leave := enter(ctx)
+	defer leave()
+
+	if _, err := s.CreateUser(ctx, "anna", nil, nil); err != nil {
+		panic(err)
+	}
+	if _, err := s.DeleteUser(ctx, "anna"); err != nil {
+		panic(err)
+	}
+	changes, err := s.PolicyHistory(ctx)
+	if err != nil {
+		panic(err)
+	}
+	for _, c := range changes {
+		fmt.Println(c.Version, c.Principal, c.Action, c.Object)
+	}
+	// Output:
+	// 2 superuser delete user 8d9b63b5f883e8c12f6ec68bbb67cd96
+	// 1 superuser create user 8d9b63b5f883e8c12f6ec68bbb67cd96
 }

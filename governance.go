@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/datafile"
@@ -446,6 +448,51 @@ type Access struct {
 	Columns []string       `json:"columns"` // those that exist for him
 	Masks   map[string]any `json:"masks"`   // of columns that are not clear in every row: the mask as in the role's document
 	Filter  any            `json:"filter"`  // the filters of his roles as in their documents; nil when he sees all rows
+
+	said accessWords
+}
+
+// accessWords are the parts of an access as people read them.
+type accessWords struct {
+	roles []string
+	alone []string          // what each role shows by itself, when they show different columns
+	masks map[string]string // by column
+	rows  string
+}
+
+// String puts the access into words, a line for each of table, roles, columns,
+// masks (when there are any) and rows; a line for each role when they show
+// different columns.
+func (a Access) String() string {
+	columns, masks := onOneLine(a.Columns), []string(nil)
+	for i, c := range a.Columns {
+		if m, ok := a.said.masks[c]; ok {
+			masks = append(masks, columns[i]+" as "+m)
+		}
+	}
+	text := a.Table + "\n  roles    " + strings.Join(a.said.roles, ", ")
+	if a.said.alone != nil {
+		text = a.Table + "\n  roles    " + strings.Join(a.said.alone, "\n           ")
+	}
+	text += "\n  columns  " + strings.Join(columns, ", ")
+	if len(masks) > 0 {
+		text += "\n  masked   " + strings.Join(onOneLine(masks), "; ")
+	}
+	if a.said.alone != nil {
+		return text + "\n  rows     those of each role that shows all columns that a query uses"
+	}
+	return text + "\n  rows     " + onOneLine([]string{a.said.rows})[0]
+}
+
+// onOneLine quotes what would break the lines of a text.
+func onOneLine(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		if out[i] = s; strings.ContainsFunc(s, unicode.IsControl) {
+			out[i] = strconv.Quote(s)
+		}
+	}
+	return out
 }
 
 // Explain says what a user may read, and why: of one table, or of all when
@@ -499,36 +546,57 @@ func explain(p *rbac.Policy, g rbac.Grant, table string, cols []datafile.Column)
 		names[i] = rbac.Column{Name: c.Name}
 	}
 	a := Access{Table: table, Roles: []string{}, Columns: []string{}, Masks: map[string]any{}}
+	a.said.masks = map[string]string{}
 	for _, c := range rbac.Visible(rules, names) {
 		a.Columns = append(a.Columns, c.Name)
 		one, err := rbac.Decide(rules, table, names, rbac.Use{Columns: []string{c.Name}})
 		if err != nil {
 			continue
 		}
-		for _, k := range one.Masks[strings.ToLower(c.Name)] {
+		cases := one.Masks[strings.ToLower(c.Name)]
+		for _, k := range cases {
 			if k.Mask != nil {
-				a.Masks[c.Name] = k.Mask.Document()
+				a.Masks[c.Name], a.said.masks[c.Name] = k.Mask.Document(), rbac.CasesText(cases)
 				break
 			}
 		}
 	}
+	a.explainRows(p, rules, names)
+	return a, len(rules) > 0 && len(a.Columns) > 0
+}
+
+// explainRows says which rows the rules show, and what each shows alone.
+func (a *Access) explainRows(p *rbac.Policy, rules []rbac.Rule, names []rbac.Column) {
 	var filters []any
-	open := false
+	var rows rbac.Rows
+	differ := false
 	for _, r := range rules {
-		a.Roles = append(a.Roles, r.Role)
 		role, ok := p.Role(r.Role)
-		if f := role.FilterDocument(table); ok && r.Filter != nil {
-			filters = append(filters, f)
-		} else {
-			open = true
+		if !ok {
+			continue // a grant has roles of its policy only
 		}
+		a.Roles = append(a.Roles, r.Role)
+		a.said.roles = append(a.said.roles, role.Label())
+		shown := rbac.Visible([]rbac.Rule{r}, names)
+		differ = differ || len(shown) < len(a.Columns)
+		var list []string
+		for _, c := range shown {
+			list = append(list, c.Name)
+		}
+		a.said.alone = append(a.said.alone, onOneLine([]string{role.Label() + ": " + strings.Join(list, ", ") + "; " + rbac.Text(r.Filter)})[0])
+		rows.All = rows.All || r.Filter == nil
+		rows.Filters = append(rows.Filters, r.Filter)
+		filters = append(filters, role.FilterDocument(a.Table))
 	}
+	if !differ {
+		a.said.alone = nil
+	}
+	a.said.rows = rows.String()
 	switch {
-	case open || len(filters) == 0:
+	case rows.All || len(filters) == 0:
 	case len(filters) == 1:
 		a.Filter = filters[0]
 	default:
 		a.Filter = map[string]any{"OR": filters}
 	}
-	return a, len(rules) > 0 && len(a.Columns) > 0
 }

@@ -42,6 +42,9 @@ import (
 //	rollback T to= [dry] [expect=], undrop T
 //	tag NAME [at=], tag list, tag NAME delete
 //
+// and those of roles and users (scenario_governance_test.go). With as=NAME a
+// command is that user's; without, superuser's.
+//
 // A failed call answers "kind: message".
 func TestScenarios(t *testing.T) {
 	paths, err := filepath.Glob("testdata/scenarios/*.txt")
@@ -77,7 +80,18 @@ func (r *stage) run(t *testing.T, c *script.Case) string {
 		r.s = r.db.Session(r.super)
 		return ""
 	}
+	if who, ok := c.Arg("as"); ok {
+		s, err := r.session(t, who[0])
+		if err != nil {
+			return fmt.Sprintf("%s: %s", supertable.KindOf(err), err)
+		}
+		mine := *r
+		mine.s = s
+		r = &mine
+	}
 	commands := map[string]func(*testing.T, *script.Case) (string, error){
+		"role": r.role, "roles": r.roles, "role-names": r.roleNames, "delete-role": r.deleteRole, "strip-role": r.stripRole,
+		"user": r.user, "users": r.users, "user-names": r.userNames, "show-user": r.showUser, "modify": r.modify, "delete-user": r.deleteUser, "access": r.access,
 		"write": r.write, "series": r.series, "fixture": r.fixture, "delete-all": r.deleteAll, "names": r.names, "query": r.query, "schema": r.schema, "tables": r.tables,
 		"history": r.history, "files": r.files, "alter": r.alter, "drop": r.drop, "drop-super": r.dropSuper, "supers": r.supers,
 		"diff": r.diff, "changes": r.changes, "rollback": r.rollback, "undrop": r.undrop, "tag": r.tag,
@@ -95,7 +109,7 @@ func (r *stage) run(t *testing.T, c *script.Case) string {
 
 // table is the word after the command.
 func table(c *script.Case) string {
-	if len(c.Args) == 0 {
+	if len(c.Args) == 0 || c.Args[0].Values != nil {
 		return ""
 	}
 	return c.Args[0].Key
@@ -344,6 +358,9 @@ func (r *stage) history(t *testing.T, c *script.Case) (string, error) {
 	var out []string
 	for _, e := range list {
 		line := fmt.Sprintf("%d %s version %d %s +%d -%d %s", e.Snapshot, e.Table, e.Version, e.Operation, e.Inserted, e.Deleted, e.Principal)
+		if e.Withheld {
+			line += " withheld"
+		}
 		if e.Message != "" {
 			line += " " + e.Message
 		}

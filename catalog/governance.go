@@ -129,6 +129,7 @@ func (v *View) govern(ctx context.Context, principal string, ch *PolicyChange) e
 		`INSERT INTO supertable_policy (version, time, principal, action, object, before, after) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		[]any{before.Version + 1, FormatTime(v.c.opts.Now()), principal, ch.Action, ch.Object, nullText(was), nullText(is)},
 	})
+	stmts = append(stmts, ch.others(before, principal, FormatTime(v.c.opts.Now()))...)
 	if err := execAll(ctx, v.q, stmts); err != nil {
 		return err
 	}
@@ -163,7 +164,29 @@ func (ch *PolicyChange) object(before Policy) (was, is string) {
 			}
 		}
 	}
+	if is == "" && ch.Object != ch.DropRole && ch.Object != ch.DropUser {
+		is = was // others change on its account
+	}
 	return was, is
+}
+
+// others keeps what becomes of the users that the change touches on account of
+// its object, each as a version of its own.
+func (ch *PolicyChange) others(before Policy, principal, now string) []statement {
+	was := map[string]string{}
+	for _, d := range before.Users {
+		was[d.Hash] = d.Text
+	}
+	var out []statement
+	for _, d := range ch.PutUsers {
+		if d.Hash != ch.Object {
+			out = append(out, statement{
+				`INSERT INTO supertable_policy (version, time, principal, action, object, before, after) VALUES (?, ?, ?, 'modify user', ?, ?, ?)`,
+				[]any{before.Version + 2 + int64(len(out)), now, principal, d.Hash, nullText(was[d.Hash]), d.Text},
+			})
+		}
+	}
+	return out
 }
 
 // bear gives a SuperTable the roles and users that it is born with, and its

@@ -354,8 +354,10 @@ func TestUsers(t *testing.T) {
 	if u, err := p.ChangeUser("Alice", user(`{"username":"ALICE"}`), 2); err != nil || u.Name != "ALICE" || u.Hash != alice.Hash {
 		t.Errorf("other case: %+v, %v", u, err)
 	}
-	if u, err := p.ChangeUser("alice", user(`{}`), 2); err != nil || u != nil {
-		t.Errorf("nothing to change: %+v, %v", u, err)
+	for _, text := range []string{`{}`, `{"username":"alice"}`, `{"roles":[],"attributes":{}}`} {
+		if u, err := p.ChangeUser("alice", user(text), 2); err != nil || u != nil {
+			t.Errorf("nothing to change by %s: %+v, %v", text, u, err)
+		}
 	}
 	if _, err := p.ChangeUser("nobody", user(`{}`), 2); errs.KindOf(err) != errs.NotFound {
 		t.Errorf("unknown: %v", err)

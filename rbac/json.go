@@ -3,6 +3,7 @@ package rbac
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -87,6 +88,9 @@ func decodeObject(d *json.Decoder, depth int) (any, error) {
 func notJSON(err error) error {
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errs.New(errs.InvalidArgument, "the document is empty or ends in the middle")
 	}
 	return errs.Wrap(errs.InvalidArgument, err, "the document is not JSON: %v", err)
 }

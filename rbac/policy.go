@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -216,6 +217,9 @@ func (p *Policy) ChangeUser(hashOrName string, in UserInput, nowMS int64) (*User
 	}
 	if err := p.fill(u, in); err != nil {
 		return nil, err
+	}
+	if u.Name == old.Name && slices.Equal(u.Roles, old.Roles) && maps.Equal(u.Attributes, old.Attributes) {
+		return nil, nil
 	}
 	u.ModifiedMS = nowMS
 	return u, nil

@@ -83,7 +83,7 @@ func (r *Role) readName(m map[string]any) error {
 	}
 	name, ok := v.(string)
 	if !ok || !validRoleName(name) {
-		return errs.New(errs.InvalidArgument, "role: a name starts with a letter or underscore and has letters, digits, blanks and _ - . only, at most 127")
+		return errs.New(errs.InvalidArgument, "role: %s is no role name: it starts with a letter or underscore and has letters, digits, blanks and _ - . only, at most 127", canonical(v))
 	}
 	r.Name, r.document["name"] = name, name
 	return nil

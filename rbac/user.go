@@ -61,7 +61,7 @@ func ParseUser(text []byte) (UserInput, error) {
 	if l, ok := m["roles"]; ok {
 		list, ok := l.([]any)
 		if !ok && l != nil {
-			return in, errs.New(errs.InvalidArgument, "user: roles is a list of role hashes")
+			return in, errs.New(errs.InvalidArgument, "user: roles is a list of hashes or names of roles")
 		}
 		roles := []string{}
 		for _, e := range list {

@@ -11,7 +11,7 @@ CREATE TABLE supertable_user (
   document TEXT NOT NULL
 );
 
--- One row per change: who, when, what it was before and after.
+-- One row per role or user that a change touches: who, when, before and after.
 CREATE TABLE supertable_policy (
   version   BIGINT NOT NULL PRIMARY KEY,
   time      TEXT NOT NULL,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +46,7 @@ reader, meta), on which tables, which columns and rows of them, and which
 columns are masked. Users have roles; several unite.`,
 		Example: `  echo '{"role":"reader","tables":["orders"],"filters":{"country":"US"}}' | supertable role create -`,
 	},
-		a.roleCreateCommand(), a.roleListCommand(), a.roleShowCommand(), a.roleDeleteCommand())
+		a.roleCreateCommand(), a.roleListCommand(), a.roleShowCommand(), a.roleDeleteCommand(), a.roleHistoryCommand())
 }
 
 func (a *app) roleCreateCommand() *cobra.Command {
@@ -55,13 +56,24 @@ func (a *app) roleCreateCommand() *cobra.Command {
 		Long: `Create stores a role and prints its hash. The same content has the same hash,
 and making it again changes nothing.
 
-  {"role": "reader", "tables": ["orders"], "columns": ["id", "email"],
-   "filters": {"country": "US"}, "masks": {"email": {"type": "email"}}}
+  {"role": "reader", "name": "us readers", "tables": ["orders"],
+   "columns": ["id", "email", "country"], "filters": {"country": "US"},
+   "masks": {"email": {"type": "email"}}}
 
-Tables, columns and filters that are left out mean all. tables may also be an
-object of table and {columns, filters, masks}, with "*" for any other table.`,
-		Example: "  supertable role create viewer.json",
-		Args:    takes(1, 1, "FILE (or - for standard input)"),
+role     superadmin and admin may do everything, a writer reads and writes, a
+         reader reads, meta sees names, types and counts, and no row.
+tables   a list, or an object of table and {columns, filters, masks}, with "*"
+         for any other table. Left out, like columns and filters: all.
+filters  {"country": "US", "active": true, "age": [9, 65], "deleted": null}, all
+         of which must hold; {"age": {"operation": ">=", "value": 18}}; ranges,
+         {"AND": […]}, {"OR": […]}, {"NOT": …}; {"type": "reference"} compares
+         with another column, {"type": "session", "value": "user.NAME"} with an
+         attribute of the user. No column may be missing, or nothing is shown.
+masks    null, hash, email, {"type": "first", "n": 2}, {"type": "last", "n": 4},
+         {"type": "constant", "value": "***"}.`,
+		Example: `  supertable role create viewer.json
+  echo '{"role":"reader","tables":["orders"],"filters":{"country":"US"}}' | supertable role create -`,
+		Args: takes(1, 1, "FILE (or - for standard input)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			doc, err := a.document(cmd.Context(), args[0])
 			if err != nil {
@@ -122,18 +134,27 @@ func roleObject(r supertable.Role) (object, error) {
 			o = append(o, property{k, text})
 			continue
 		}
-		o = append(o, property{k, v})
+		o = append(o, property{k, compact(v)})
 	}
 	return append(o, property{"hash", r.Hash}), nil
 }
 
+// compact takes the blanks between the parts of a document out.
+func compact(v json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	if json.Compact(&b, v) != nil {
+		return v
+	}
+	return b.Bytes()
+}
+
 func (a *app) roleShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "show HASH",
+		Use:     "show HASH|NAME",
 		Short:   "Show a role's document",
 		Long:    "Show prints the document of one role, given by its hash or name.",
 		Example: "  supertable role show 9cf3fcbe5b421442dcc5595fcfab4d9d --format json",
-		Args:    takes(1, 1, "HASH"),
+		Args:    takes(1, 1, "HASH or NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.read(cmd.Context(), func(s session) error {
 				r, err := s.Role(cmd.Context(), args[0])
@@ -151,8 +172,8 @@ func (a *app) roleShowCommand() *cobra.Command {
 }
 
 func (a *app) roleDeleteCommand() *cobra.Command {
-	return a.deleteCommand("delete HASH", "Delete a role", "Delete removes a role, given by its hash or name, and takes it from all users.",
-		"  supertable role delete 4e80b29caf7a0c24939dec8f8e49b704", "HASH",
+	return a.deleteCommand("delete HASH|NAME", "Delete a role", "Delete removes a role, given by its hash or name, and takes it from all users.",
+		"  supertable role delete 4e80b29caf7a0c24939dec8f8e49b704", "HASH or NAME",
 		func(ctx context.Context, s session, name string) (bool, error) { return s.DeleteRole(ctx, name) })
 }
 
@@ -323,7 +344,7 @@ func (a *app) accessCommand() *cobra.Command {
 		Use:   "access USER [TABLE]",
 		Short: "Say what a user may read, and why",
 		Long: `Access prints, for each table that a user may read, the roles that let him, the
-columns that exist for him, those that are masked, and the row filter.
+columns that exist for him, how those are masked that are, and which rows.
 Everybody may ask about himself.`,
 		Example: "  supertable access alice orders",
 		Args:    takes(1, 2, "USER and maybe TABLE"),
@@ -332,6 +353,9 @@ Everybody may ask about himself.`,
 				list, err := s.Explain(cmd.Context(), args[0], first(args[1:]))
 				if err != nil {
 					return err
+				}
+				if a.flags.format == formatTable {
+					return a.result(func(w io.Writer) error { return writeAccess(w, args[0], list) })
 				}
 				l := listing{columns: []string{"table", "roles", "columns", "masks", "filter"}}
 				for _, x := range list {
@@ -345,4 +369,51 @@ Everybody may ask about himself.`,
 			})
 		},
 	}
+}
+
+// writeAccess puts what a user may read into words.
+func writeAccess(w io.Writer, user string, list []supertable.Access) error {
+	text := printable(user) + " may read no table\n"
+	if len(list) > 0 {
+		var b strings.Builder
+		for _, x := range list {
+			for line := range strings.Lines(x.String()) {
+				b.WriteString(printable(strings.TrimSuffix(line, "\n")) + "\n")
+			}
+		}
+		text = b.String()
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+func (a *app) roleHistoryCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "history",
+		Short: "List the changes of roles and users",
+		Long: `History prints who changed which role or user, when, and what it was before and
+after, newest first.`,
+		Example: "  supertable role history --format json",
+		Args:    takes(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.read(cmd.Context(), func(s session) error {
+				list, err := s.PolicyHistory(cmd.Context())
+				if err != nil {
+					return err
+				}
+				l := listing{columns: []string{"version", "time", "principal", "action", "object", "before", "after"}}
+				for _, c := range list {
+					l.rows = append(l.rows, []any{c.Version, c.Time, c.Principal, c.Action, c.Object, orNull(c.Before), orNull(c.After)})
+				}
+				return a.printList(l)
+			})
+		},
+	}
+}
+
+func orNull(v json.RawMessage) any {
+	if v == nil {
+		return nil
+	}
+	return compact(v)
 }

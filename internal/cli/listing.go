@@ -177,7 +177,7 @@ func (l listing) writeCSV(w io.Writer) error {
 				b = append(b, ',')
 			}
 			switch v.(type) {
-			case string, []string:
+			case string, []string, json.RawMessage:
 				b = appendCSVText(b, plainText(v))
 			default:
 				b = append(b, plainText(v)...)

@@ -48,6 +48,7 @@ type governing interface {
 	ModifyUser(ctx context.Context, nameOrHash string, change supertable.UserChange) (supertable.User, error)
 	DeleteUser(ctx context.Context, nameOrHash string) (bool, error)
 	Explain(ctx context.Context, user, table string) ([]supertable.Access, error)
+	PolicyHistory(ctx context.Context) ([]supertable.PolicyChange, error)
 }
 
 var _ session = (*supertable.Session)(nil)
@@ -106,6 +107,9 @@ func (a *app) write(ctx context.Context, ready func() error, do func(session) er
 			return err
 		}
 		s, err := st.Session(ctx, a.flags.user)
+		if errors.Is(err, supertable.Denied) {
+			return nobodyWrites()
+		}
 		if err != nil {
 			return err
 		}
@@ -113,9 +117,12 @@ func (a *app) write(ctx context.Context, ready func() error, do func(session) er
 	})
 }
 
+// nobodyWrites is a write's answer to a user that does not exist.
+func nobodyWrites() error { return failf(supertable.Denied, "Invalid or nonexistent user.") }
+
 func (a *app) createForWrite(ctx context.Context, lake *supertable.Lake) (*supertable.SuperTable, error) {
-	if err := a.mayCreate(); err != nil {
-		return nil, err
+	if a.mayCreate() != nil {
+		return nil, nobodyWrites()
 	}
 	st, created, err := lake.Create(ctx, a.flags.org, a.flags.super, nil)
 	if err == nil && created {
