@@ -33,7 +33,7 @@ type RebuildResult struct {
 // Data files are only looked at. The catalog that was there stays under
 // another name. With a catalog that can still be read it needs CONTROL; else
 // the principal must be the local superuser, since roles and users are what
-// was lost. SuperTables that are open in this Lake are opened anew.
+// was lost. Sessions of the old catalog can no longer write.
 func (l *Lake) Rebuild(ctx context.Context, principal, org, name string, o *RebuildOptions) (RebuildResult, error) {
 	folder, name, err := l.locate(org, name)
 	if err != nil {
@@ -41,10 +41,6 @@ func (l *Lake) Rebuild(ctx context.Context, principal, org, name string, o *Rebu
 	}
 	if err := l.mayRebuild(ctx, principal, org, name); err != nil {
 		return RebuildResult{}, err
-	}
-	if st := l.current(folder); st != nil {
-		l.forget(st)
-		defer func() { _ = st.close() }()
 	}
 	out, err := catalog.Rebuild(ctx, folder, l.catalogOptions(), o != nil && o.Force)
 	if err != nil {

@@ -43,19 +43,22 @@ func lost(folder storage.Folder, err error) error {
 	return err
 }
 
-// Sound reports whether the catalog in folder can be opened and holds together.
-func Sound(ctx context.Context, folder storage.Folder, o Options) bool {
-	c, err := Open(ctx, folder, o)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = c.Close() }()
+// sound reports whether the catalog in folder can be opened and holds
+// together. That it cannot be looked at right now is an error.
+func sound(ctx context.Context, folder storage.Folder, o Options) (bool, error) {
 	bad := ""
-	err = c.Read(ctx, func(v *View) error {
-		bad, err = v.IntegrityCheck(ctx)
-		return err
-	})
-	return err == nil && bad == ""
+	c, err := Open(ctx, folder, o)
+	if err == nil {
+		defer func() { _ = c.Close() }()
+		err = c.Read(ctx, func(v *View) (err error) { bad, err = v.IntegrityCheck(ctx); return err })
+	}
+	switch errs.KindOf(err) {
+	case "":
+		return bad == "", nil
+	case errs.Corrupt, errs.NotFound, errs.Internal:
+		return false, nil
+	}
+	return false, err
 }
 
 // Rebuild makes the catalog of folder again from its log. Data files are only
@@ -78,7 +81,9 @@ func Rebuild(ctx context.Context, folder storage.Folder, o Options, force bool) 
 		return out, err
 	}
 	defer release()
-	if !force && Sound(ctx, folder, o) {
+	if ok, err := sound(ctx, folder, o); !force && err != nil {
+		return out, err
+	} else if !force && ok {
 		return out, errs.New(errs.AlreadyExists, "the catalog is sound; --force rebuilds it all the same")
 	}
 	if err := folder.SweepSpill(); err != nil {

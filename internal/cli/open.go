@@ -46,6 +46,7 @@ type governing interface {
 	ModifyUser(ctx context.Context, nameOrHash string, change supertable.UserChange) (supertable.User, error)
 	DeleteUser(ctx context.Context, nameOrHash string) (bool, error)
 	Explain(ctx context.Context, user, table string) ([]supertable.Access, error)
+	Backup(ctx context.Context, dir string) (supertable.BackupResult, error)
 }
 
 var _ session = (*supertable.Session)(nil)

@@ -75,6 +75,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.optionCommand(), a.dropCommand(), a.dropSuperCommand(), a.checkCommand(),
 		a.roleCommand(), a.userCommand(), a.accessCommand(), a.auditCommand(),
 		a.diffCommand(), a.changesCommand(), a.rollbackCommand(), a.undropCommand(), a.tagCommand(),
+		a.backupCommand(), a.restoreCommand(), a.rebuildCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	return root
