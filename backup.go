@@ -114,7 +114,7 @@ func backupTarget(dir, home string) (string, error) {
 		}
 	}
 	parent, err := filepath.EvalSymlinks(filepath.Dir(abs))
-	if err != nil {
+	if info, serr := os.Stat(filepath.Dir(abs)); err != nil || serr == nil && !info.IsDir() {
 		return "", errs.New(errs.NotFound, "the folder %s does not exist; make it first", filepath.Dir(dir))
 	}
 	target := filepath.Join(parent, filepath.Base(abs))

@@ -226,7 +226,7 @@ func TestHostileFolders(t *testing.T) {
 		}
 	}
 	before := tree(t, tmp)
-	for dir, want := range map[string]supertable.Kind{
+	for dir, want := range map[string]supertable.ErrorKind{
 		"":                              supertable.InvalidArgument,
 		filepath.Join(tmp, "full"):      supertable.AlreadyExists,
 		filepath.Join(tmp, "file"):      supertable.AlreadyExists,
@@ -239,7 +239,7 @@ func TestHostileFolders(t *testing.T) {
 		filepath.Join(tmp, "home", "x"): supertable.InvalidArgument,
 		home(db, "shop"):                supertable.InvalidArgument,
 		filepath.Join(home(db, "new")):  supertable.InvalidArgument,
-		filepath.Join(db.Home, "..", "z", "..", filepath.Base(db.Home), "y"): supertable.NotFound,
+		filepath.Join(db.Home, "..", "z", "..", filepath.Base(db.Home), "y"): supertable.InvalidArgument,
 	} {
 		if _, err := s.Backup(t.Context(), dir); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %s", dir, err, want)
@@ -301,7 +301,7 @@ func TestDamagedBackups(t *testing.T) {
 	for name, c := range map[string]struct {
 		path   string
 		damage func(string) error
-		want   supertable.Kind
+		want   supertable.ErrorKind
 	}{
 		"no manifest":       {manifest, os.Remove, supertable.NotFound},
 		"cut manifest":      {manifest, func(p string) error { return os.Truncate(p, 100) }, supertable.Corrupt},

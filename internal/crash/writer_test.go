@@ -149,6 +149,8 @@ func write() error {
 		return writeAndRead(ctx)
 	case "return":
 		return returns(ctx)
+	case "backup", "restore", "rebuild":
+		return copying(ctx, os.Getenv("ST_CRASH_MODE"))
 	}
 	seed, _ := strconv.ParseUint(os.Getenv("ST_CRASH_SEED"), 10, 64)
 	from, _ := strconv.Atoi(os.Getenv("ST_CRASH_FROM"))
