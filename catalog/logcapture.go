@@ -86,24 +86,27 @@ func (t *transaction) add(sql string, args []driver.NamedValue, affected int64) 
 	t.body = body
 }
 
-// words gives the first words of a statement, in upper case.
+// words gives the first two words of a statement, in upper case.
 func words(sql string) (first, second string) {
-	for {
-		sql = strings.TrimSpace(sql)
-		if rest, ok := strings.CutPrefix(sql, "--"); ok {
-			_, sql, _ = strings.Cut(rest, "\n")
-			continue
+	first, rest := word(sql)
+	second, _ = word(rest)
+	return strings.ToUpper(first), strings.ToUpper(second)
+}
+
+// word takes the first word off a statement, and what stands before it.
+func word(sql string) (first, rest string) {
+	sql = strings.TrimLeft(sql, " \t\r\n;(")
+	for strings.HasPrefix(sql, "--") {
+		_, sql, _ = strings.Cut(sql, "\n")
+		sql = strings.TrimLeft(sql, " \t\r\n;(")
+	}
+	for i := range len(sql) {
+		switch sql[i] {
+		case ' ', '\t', '\r', '\n', ';', '(':
+			return sql[:i], sql[i:]
 		}
-		break
 	}
-	fields := strings.FieldsFunc(sql[:min(len(sql), 64)], func(r rune) bool { return strings.ContainsRune(" \t\r\n;(", r) })
-	if len(fields) > 0 {
-		first = strings.ToUpper(fields[0])
-	}
-	if len(fields) > 1 {
-		second = strings.ToUpper(fields[1])
-	}
-	return first, second
+	return sql, ""
 }
 
 // ExecContext runs a statement and takes it down.
