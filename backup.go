@@ -66,7 +66,7 @@ func (m *manifest) result() BackupResult {
 // is no backup. The folder appears when everything in it is on disk. It needs
 // CONTROL.
 func (s *Session) Backup(ctx context.Context, dir string) (BackupResult, error) {
-	if err := s.need(rbac.Control, ""); err != nil {
+	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return BackupResult{}, err
 	}
 	target, err := backupTarget(dir, s.st.lake.home)

@@ -66,6 +66,15 @@ func answers(t *testing.T, s *supertable.Session) map[string]string {
 		t.Fatal(err)
 	}
 	out["options"] = fmt.Sprint(options)
+	roles, err := s.Roles(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, err := s.Users(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out["who"] = fmt.Sprintf("%+v %+v", roles, users)
 	return out
 }
 
@@ -83,6 +92,10 @@ func fill(t *testing.T, s *supertable.Session) {
 	testdb.Write(t, s, "orders", "id:int64,v:text", `[{"id":1,"v":"a"},{"id":2,"v":"b"},{"id":3,"v":null}]`, nil)
 	testdb.Write(t, s, "orders", "id:int64,v:text", `[{"id":2,"v":"c"},{"id":4,"v":"d"}]`, key)
 	_, err := s.Alter(ctx, "orders", supertable.Alteration{Add: &supertable.AddColumn{Name: "extra", Type: "INTEGER"}})
+	must(err)
+	role, err := s.CreateRole(ctx, []byte(`{"role": "reader", "tables": ["orders"], "columns": ["id"]}`))
+	must(err)
+	_, err = s.CreateUser(ctx, "alice", []string{role}, nil)
 	must(err)
 	must(s.SetOption(ctx, "", "inline_delete_limit", "0")) // from here on delete files
 	testdb.Write(t, s, "orders", "id:int64,v:text", `[{"id":1,"v":"e"}]`, &supertable.WriteOptions{Key: []string{"id"}})
@@ -115,6 +128,20 @@ func TestBackupAndRestore(t *testing.T) {
 	made, err := s.Backup(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	st, err := db.SuperTable(t.Context(), "default", "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice, err := st.Session(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := alice.Backup(t.Context(), filepath.Join(t.TempDir(), "hers")); !errors.Is(err, supertable.Denied) {
+		t.Errorf("backup by a reader: %v", err)
+	}
+	if _, err := db.Rebuild(t.Context(), "alice", "default", "shop", &supertable.RebuildOptions{Force: true}); !errors.Is(err, supertable.Denied) {
+		t.Errorf("rebuild by a reader: %v", err)
 	}
 	testdb.Write(t, s, "orders", "id:int64", `[{"id":9}]`, nil) // is not in it
 

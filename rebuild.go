@@ -64,7 +64,7 @@ func (l *Lake) mayRebuild(ctx context.Context, principal, org, name string) erro
 		if err != nil {
 			return err
 		}
-		return s.need(rbac.Control, "")
+		return s.need(ctx, rbac.Control, "")
 	case errs.NotFound, errs.Cancelled, errs.Timeout, errs.Denied, errs.InvalidArgument:
 		return err
 	}

@@ -75,7 +75,7 @@ func (l *Lake) Restore(ctx context.Context, principal, org, name, dir string) (B
 // localSuperuser refuses everybody else: where there is no catalog there are
 // no other roles and users.
 func localSuperuser(principal string) error {
-	if strings.EqualFold(principal, rbac.SuperuserName) || principal == rbac.SuperuserHash {
+	if IsSuperuser(principal) {
 		return nil
 	}
 	return errs.New(errs.Denied, "You don't have permission for this (%s).", rbac.Control)

@@ -29,6 +29,7 @@ type session interface {
 	DropTable(ctx context.Context, table string) (bool, error)
 	DropSuperTable(ctx context.Context) error
 	Check(ctx context.Context, deep bool) (supertable.CheckReport, error)
+	Backup(ctx context.Context, dir string) (supertable.BackupResult, error)
 	governing
 	Audit(ctx context.Context, o *supertable.AuditOptions, each func(supertable.AuditRecord) error) error
 	VerifyAudit(ctx context.Context, head string) (supertable.AuditVerification, error)
@@ -46,7 +47,6 @@ type governing interface {
 	ModifyUser(ctx context.Context, nameOrHash string, change supertable.UserChange) (supertable.User, error)
 	DeleteUser(ctx context.Context, nameOrHash string) (bool, error)
 	Explain(ctx context.Context, user, table string) ([]supertable.Access, error)
-	Backup(ctx context.Context, dir string) (supertable.BackupResult, error)
 }
 
 var _ session = (*supertable.Session)(nil)
