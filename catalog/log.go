@@ -184,12 +184,15 @@ func (l *commitLog) segment(at *logPosition) (*os.File, error) {
 		*at = logPosition{seq: at.seq, segment: at.seq + 1, place: logHeaderSize, sum: at.sum}
 		return l.newSegment(*at)
 	}
+	if at.place == 0 { // behind the checkpoint that came with a backup
+		if !HasLog(l.folder) {
+			return nil, nil
+		}
+		at.place = logHeaderSize
+		return l.newSegment(*at)
+	}
 	file, err := os.OpenFile(l.path(segmentName(at.segment)), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		if at.place == 0 { // behind a checkpoint that came from a backup
-			at.place = logHeaderSize
-			return l.newSegment(*at)
-		}
 		return nil, nil
 	}
 	if err != nil {
@@ -236,7 +239,7 @@ func (l *commitLog) newSegment(at logPosition) (*os.File, error) {
 // than its log: somebody put a copy in its place. That log is then set aside.
 func (l *commitLog) continues(file *os.File, at logPosition) bool {
 	b, err := io.ReadAll(file)
-	if err != nil || int64(len(b)) < at.place {
+	if err != nil || int64(len(b)) < at.place || !HasLog(l.folder) {
 		return false
 	}
 	if _, ok := readSegmentHeader(b, at.segment); !ok {

@@ -298,8 +298,9 @@ INSERT INTO ducklake_snapshot_changes (snapshot_id, changes_made) SELECT max(sna
 // TestLogTaken takes the log away in every way.
 func TestLogTaken(t *testing.T) {
 	for name, damage := range map[string]func(*Catalog) error{
-		"folder":  func(c *Catalog) error { return os.RemoveAll(c.folder.Log()) },
-		"segment": func(c *Catalog) error { return os.Remove(c.log.path(segmentName(2))) },
+		"folder":     func(c *Catalog) error { return os.RemoveAll(c.folder.Log()) },
+		"checkpoint": func(c *Catalog) error { return os.Remove(c.log.path(checkpointName(1))) },
+		"segment":    func(c *Catalog) error { return os.Remove(c.log.path(segmentName(2))) },
 		"old catalog": func(c *Catalog) error { // an earlier state is put in the place of the catalog
 			_, err := c.db.Exec(`UPDATE supertable_log SET seq = seq - 4, place = 24, sum = 0`)
 			return err
