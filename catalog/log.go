@@ -317,9 +317,7 @@ func (c *Catalog) openWriter() {
 	if n := c.opts.LogBytes; n > 0 {
 		c.log.limit, c.log.compactAfter = max(n/4, logHeaderSize+1), n
 	}
-	// The writer runs the same few statements over and over: prepared once, they
-	// take a third less of the processor.
-	c.writer = sql.OpenDB(loggedConnector{connector{dsn + "&_stmt_cache_size=100"}, c.log})
+	c.writer = sql.OpenDB(loggedConnector{connector{dsn}, c.log})
 	c.writer.SetMaxOpenConns(1)
 }
 
