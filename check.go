@@ -48,6 +48,9 @@ func (s *Session) Check(ctx context.Context, deep bool) (_ CheckReport, err erro
 	if err := s.st.catalog.CatchUp(ctx); err != nil {
 		return CheckReport{}, err
 	}
+	if err := s.st.catalog.CatchUpLog(ctx); err != nil {
+		return CheckReport{}, err
+	}
 	c := &checker{s: s, deep: deep, report: CheckReport{Findings: []Finding{}}}
 	// The data folder is listed first: a file that is committed meanwhile is
 	// then known, one that is published meanwhile is not listed.
@@ -67,6 +70,9 @@ func (s *Session) Check(ctx context.Context, deep bool) (_ CheckReport, err erro
 	if err == nil {
 		err = c.staging(ctx, staged, leased)
 	}
+	if err == nil {
+		err = c.log(ctx)
+	}
 	c.report.OK = len(c.report.Findings) == 0
 	return c.report, err
 }
@@ -75,6 +81,15 @@ type checker struct {
 	s      *Session
 	deep   bool
 	report CheckReport
+}
+
+// log adds what is wrong with the log that a lost catalog is rebuilt from.
+func (c *checker) log(ctx context.Context) error {
+	found, err := c.s.st.catalog.CheckLog(ctx, c.deep)
+	for _, f := range found {
+		c.find(f.Kind, f.Object, f.Detail)
+	}
+	return err
 }
 
 func (c *checker) find(kind, object, detail string) {

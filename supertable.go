@@ -259,6 +259,9 @@ func (l *Lake) finishDrop(ctx context.Context, folder storage.Folder) error {
 		if strings.HasPrefix(e.Name(), droppedPrefix) {
 			_ = os.RemoveAll(filepath.Join(orgDir, e.Name()))
 		}
+		if strings.HasPrefix(e.Name(), restorePrefix) {
+			dropPartial(filepath.Join(orgDir, e.Name()))
+		}
 	}
 	if !folder.Exists() {
 		return nil

@@ -47,6 +47,9 @@ type Options struct {
 	// Audit makes the audit's record of a change, to follow the newest one.
 	// Nil keeps no audit.
 	Audit func(ctx context.Context, last AuditHead, e Event) AuditRow
+	// LogBytes is how much of the log comes together before it is compacted.
+	// Defaults to 16 MiB.
+	LogBytes int64
 }
 
 // Catalog is an open catalog. It is safe for concurrent use, and other
@@ -55,7 +58,8 @@ type Catalog struct {
 	folder   storage.Folder
 	opts     Options
 	db       *sql.DB // readers
-	writer   *sql.DB // one connection
+	writer   *sql.DB // one connection, which keeps the log
+	log      *commitLog
 	notes    notes
 	dataPath string // where relative paths begin, with a slash at the end
 	stored   string // data_path as the catalog has it
@@ -76,32 +80,41 @@ func Create(ctx context.Context, folder storage.Folder, o Options) (c *Catalog, 
 	if err := folder.Create(); err != nil {
 		return nil, false, err
 	}
+	if !folder.Exists() && HasLog(folder) { // a new one would bury what the log holds
+		return nil, false, lost(folder, errs.New(errs.NotFound, "no catalog"))
+	}
 	db := open(folder, "rwc")
 	created, err = initialise(ctx, db, folder, o)
 	_ = db.Close()
 	if err != nil {
-		return nil, false, err
+		return nil, false, lost(folder, err)
 	}
 	if err := storage.SyncDir(folder.Root()); err != nil {
 		return nil, false, err
 	}
-	c, err = Open(ctx, folder, o)
-	return c, created, err
+	if c, err = Open(ctx, folder, o); err != nil || !created {
+		return c, created, err
+	}
+	if err := c.CatchUpLog(ctx); err != nil {
+		_ = c.Close()
+		return nil, false, err
+	}
+	return c, created, nil
 }
 
 // Open opens the catalog in folder. It changes nothing; a missing one is NotFound.
 func Open(ctx context.Context, folder storage.Folder, o Options) (*Catalog, error) {
 	if !folder.Exists() {
-		return nil, errs.New(errs.NotFound, "no catalog")
+		return nil, lost(folder, errs.New(errs.NotFound, "no catalog"))
 	}
-	c := &Catalog{folder: folder, opts: o, db: open(folder, "rw"), writer: open(folder, "rw")}
+	c := &Catalog{folder: folder, opts: o, db: open(folder, "rw")}
 	c.file, _ = os.Stat(folder.Catalog())
-	c.writer.SetMaxOpenConns(1)
+	c.openWriter()
 	c.queue.init(c)
 	if err := c.load(ctx); err != nil {
 		_ = c.db.Close()
 		_ = c.writer.Close()
-		return nil, err
+		return nil, lost(folder, err)
 	}
 	return c, nil
 }
@@ -112,6 +125,7 @@ func (c *Catalog) Close() error {
 	c.closing.Do(func() {
 		c.endLeases()
 		c.closed.Store(true)
+		c.log.working.Wait()
 		err = errors.Join(c.notes.close(), c.db.Close(), c.writer.Close())
 	})
 	return err
@@ -130,9 +144,11 @@ func (c *Catalog) usable() error {
 
 // Current reports whether the open catalog is still the one that lies in its
 // folder: another process may have dropped the SuperTable and made it again.
-func (c *Catalog) Current() bool {
+func (c *Catalog) Current() bool { return c.inPlace() && c.usable() == nil }
+
+func (c *Catalog) inPlace() bool {
 	now, err := os.Stat(c.folder.Catalog())
-	return err == nil && c.file != nil && os.SameFile(c.file, now) && c.usable() == nil
+	return err == nil && c.file != nil && os.SameFile(c.file, now)
 }
 
 // Folder is where the catalog and its files lie.
@@ -151,11 +167,21 @@ func (c *Catalog) Moved() bool { return !c.foreign && c.stored != c.dataPath }
 func open(folder storage.Folder, mode string) *sql.DB { return openAs(folder, mode, "FULL") }
 
 func openAs(folder storage.Folder, mode, synchronous string) *sql.DB {
-	q := url.Values{"mode": {mode}, "_busy_timeout": {"250"}, "_synchronous": {synchronous}}
-	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: folder.Catalog()}).EscapedPath(), RawQuery: q.Encode()}).String()
-	db := sql.OpenDB(connector{dsn})
+	db := sql.OpenDB(connector{catalogDSN(folder, mode, synchronous)})
 	db.SetMaxIdleConns(4)
 	return db
+}
+
+func catalogDSN(folder storage.Folder, mode, synchronous string) string {
+	return fileDSN(folder.Catalog(), map[string]string{"mode": mode, "_busy_timeout": "250", "_synchronous": synchronous})
+}
+
+func fileDSN(path string, params map[string]string) string {
+	q := url.Values{}
+	for k, v := range params {
+		q.Set(k, v)
+	}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
 
 // load reads what never changes while a catalog is open and refuses what we
@@ -237,6 +263,9 @@ func initialise(ctx context.Context, db *sql.DB, folder storage.Folder, o Option
 		isNew, err := missing(ctx, q, "ducklake_metadata")
 		if err != nil {
 			return err
+		}
+		if isNew && HasLog(folder) {
+			return errs.New(errs.NotFound, "no catalog")
 		}
 		if isNew {
 			created = true

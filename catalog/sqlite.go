@@ -137,6 +137,7 @@ func migrate(ctx context.Context, q querier, o Options) error {
 	if err != nil {
 		return err
 	}
+	changed := false
 	for i, name := range migrations() {
 		if i < done {
 			continue
@@ -152,8 +153,13 @@ func migrate(ctx context.Context, q querier, o Options) error {
 		if err != nil {
 			return fmt.Errorf("migration %s: %w", name, err)
 		}
+		changed = true
 	}
-	return nil
+	if !changed {
+		return nil
+	}
+	_, err = q.ExecContext(ctx, `UPDATE supertable_log SET touched = 1`) // the log has no migrations
+	return sqlError(ctx, err, "write the catalog")
 }
 
 func applied(ctx context.Context, q querier) (int, error) {

@@ -5,6 +5,7 @@
 //	                     data/        data and delete files that the catalog names
 //	                     tmp/         unfinished files, one folder per lease; locks; spill
 //	                     staging/     staged input
+//	                     log/         what the commits changed: the catalog can be rebuilt from it
 package storage
 
 import (
@@ -42,6 +43,9 @@ func (f Folder) Tmp() string { return filepath.Join(f.root, "tmp") }
 
 // LeaseDir is the folder of the unfinished files of one lease.
 func (f Folder) LeaseDir(lease string) string { return filepath.Join(f.root, "tmp", "lease-"+lease) }
+
+// Log is the folder of the log.
+func (f Folder) Log() string { return filepath.Join(f.root, "log") }
 
 // SpillDir is where the engine may put what does not fit in memory.
 func (f Folder) SpillDir() string { return filepath.Join(f.root, "tmp", "spill") }
@@ -198,6 +202,26 @@ func list(dir string) ([]string, error) {
 	return out, nil
 }
 
+// MakeDir makes a folder of the SuperTable, durably, when it is not there.
+func MakeDir(path string) error {
+	err := os.Mkdir(path, 0o777)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return ioError(err, "make a folder")
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// WriteFile writes a file of the SuperTable, durably but for its name.
+func WriteFile(path string, b []byte) error {
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		return ioError(err, "write a file")
+	}
+	return SyncFile(path)
+}
+
 // SyncFile puts a file's bytes on disk.
 func SyncFile(path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -238,6 +262,10 @@ func Checksum(path string) (string, error) {
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
+
+// Error types an error of the file system that came up while doing something
+// with the SuperTable's files; nil stays nil.
+func Error(err error, doing string) error { return ioError(err, doing) }
 
 // ioError types an error of the file system; its text names no path.
 func ioError(err error, doing string) error {

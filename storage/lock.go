@@ -57,3 +57,30 @@ func retryInterrupted(call func() error) error {
 		}
 	}
 }
+
+// TryLock is Lock without waiting: ok is false when somebody else holds it.
+func (f Folder) TryLock(name string) (release func(), ok bool, err error) {
+	file, err := os.OpenFile(filepath.Join(f.Tmp(), name), os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		return nil, false, ioError(err, "open the lock "+name)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		return nil, false, nil //nolint:nilerr // held by another
+	}
+	return func() { _ = file.Close() }, true, nil
+}
+
+// LockDir locks a folder itself, without waiting: ok is false when somebody
+// else has it. The lock goes with the process.
+func LockDir(path string) (release func(), ok bool, err error) {
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil, false, ioError(err, "lock a folder")
+	}
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = dir.Close()
+		return nil, false, nil //nolint:nilerr // held by another
+	}
+	return func() { _ = dir.Close() }, true, nil
+}

@@ -77,6 +77,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.diffCommand(), a.changesCommand(), a.rollbackCommand(), a.undropCommand(), a.tagCommand(),
 		a.stageCommand(), a.pipeCommand(),
 		a.monitorCommand(), a.plansCommand(), a.writeStatsCommand(), a.metaCommand(),
+		a.backupCommand(), a.restoreCommand(), a.rebuildCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	return root

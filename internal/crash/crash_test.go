@@ -127,6 +127,11 @@ func (w *writer) end(t *testing.T, from int) (next int, doubt bool) {
 // state reads the table as a fresh opener sees it, after a deep check.
 func state(t *testing.T, home, table string, now func() time.Time) string {
 	t.Helper()
+	return stateOf(t, home, "main", table, now)
+}
+
+func stateOf(t *testing.T, home, super, table string, now func() time.Time) string {
+	t.Helper()
 	ctx := t.Context()
 	lake, err := supertable.Open(ctx, home, &supertable.Options{MemoryBytes: 256 << 20, Now: now})
 	if err != nil {
@@ -137,7 +142,7 @@ func state(t *testing.T, home, table string, now func() time.Time) string {
 			t.Error(err)
 		}
 	}()
-	st, err := lake.SuperTable(ctx, "default", "main")
+	st, err := lake.SuperTable(ctx, "default", super)
 	if supertable.KindOf(err) == supertable.NotFound {
 		return "no table" // killed before the catalog was made
 	}

@@ -155,6 +155,8 @@ func write() error {
 		return loadStaged(ctx)
 	case "log":
 		return logRecords(ctx)
+	case "backup", "restore", "rebuild":
+		return copying(ctx, os.Getenv("ST_CRASH_MODE"))
 	}
 	seed, _ := strconv.ParseUint(os.Getenv("ST_CRASH_SEED"), 10, 64)
 	from, _ := strconv.Atoi(os.Getenv("ST_CRASH_FROM"))
