@@ -1,13 +1,15 @@
 // Lists the users, then looks each of them up by his hash and says what he may
-// read.
+// read of the table facts.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 
+	"github.com/supertable-go/supertable"
 	"github.com/supertable-go/supertable/examples/defaults"
 )
 
@@ -36,11 +38,11 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		access, err := s.Explain(ctx, u.Hash, "")
-		if err != nil {
+		fmt.Println(found.Name, "has the roles", found.Roles)
+		access, err := s.Explain(ctx, u.Hash, defaults.Table)
+		if err != nil && !errors.Is(err, supertable.NotFound) { // what he may not read does not exist
 			return err
 		}
-		fmt.Println(found.Name, "has the roles", found.Roles)
 		for _, a := range access {
 			fmt.Println(a)
 		}
