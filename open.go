@@ -13,6 +13,7 @@ import (
 	"github.com/supertable-go/supertable/engine/duckdb"
 	"github.com/supertable-go/supertable/ingest"
 	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/maintain"
 	"github.com/supertable-go/supertable/query"
 	"github.com/supertable-go/supertable/rbac"
 	"github.com/supertable-go/supertable/storage"
@@ -27,6 +28,7 @@ type SuperTable struct {
 	writer    *ingest.Writer
 	policies  policyCache
 	audit     *audit.Log // nil for a foreign lake
+	keeper    *maintain.Runner
 
 	mu      sync.Mutex
 	engines map[string]engine.Engine // by the data folders that they read; "" writes; guarded by mu
@@ -38,6 +40,7 @@ func newSuperTable(l *Lake, folder storage.Folder, org, name string, c *catalog.
 		st.audit = audit.NewLog(auditStore{c}, audit.Options{Now: l.opts.Now, Lost: l.auditLost})
 	}
 	st.writer = &ingest.Writer{Catalog: c, Engine: st.writeEngine, Super: name, Logger: l.opts.Logger, Authorize: st.grantIn}
+	st.keeper = &maintain.Runner{Catalog: c, Engine: st.writeEngine, Settings: ingest.Merged, Authorize: st.grantIn, Now: l.opts.Now, Logger: l.opts.Logger}
 	return st
 }
 

@@ -62,6 +62,7 @@ type Catalog struct {
 	queue    queue
 	leases   leases
 	dead     deadCache
+	readers  readers
 	files    fileCache
 	closing  sync.Once
 	file     os.FileInfo // of catalog.db when it was opened
@@ -110,6 +111,7 @@ func (c *Catalog) Close() error {
 	var err error
 	c.closing.Do(func() {
 		c.endLeases()
+		c.readers.close()
 		c.closed.Store(true)
 		err = errors.Join(c.db.Close(), c.writer.Close())
 	})

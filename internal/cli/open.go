@@ -29,6 +29,7 @@ type session interface {
 	DropTable(ctx context.Context, table string) (bool, error)
 	DropSuperTable(ctx context.Context) error
 	Check(ctx context.Context, deep bool) (supertable.CheckReport, error)
+	maintainer
 	governing
 	Audit(ctx context.Context, o *supertable.AuditOptions, each func(supertable.AuditRecord) error) error
 	VerifyAudit(ctx context.Context, head string) (supertable.AuditVerification, error)

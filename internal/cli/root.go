@@ -77,6 +77,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.diffCommand(), a.changesCommand(), a.rollbackCommand(), a.undropCommand(), a.tagCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
+	root.AddCommand(a.compactCommand(), a.flushCommand(), a.expireCommand(), a.cleanCommand(), a.maintainCommand())
 	return root
 }
 
