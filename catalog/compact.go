@@ -20,7 +20,9 @@ const (
 )
 
 // Maintenance changes how a table's rows are stored and none of the rows: every
-// retained snapshot answers as before.
+// retained snapshot answers as before. The table's statistics stay as they are:
+// their count of rows never falls, and where it is that of the live rows DuckDB
+// takes the bounds beside it for exact.
 type Maintenance struct {
 	// Word is the entry of changes_made.
 	Word string
@@ -81,11 +83,11 @@ func (a *applier) maintain() error {
 		}
 	}
 	for _, t := range m.Emptied {
-		if err := a.exec(`DELETE FROM "` + strings.ReplaceAll(t.name, `"`, `""`) + `"`); err != nil {
+		if err := a.exec(`DELETE FROM ` + datafile.Quote(t.name)); err != nil {
 			return err
 		}
 	}
-	return a.recount(m)
+	return nil
 }
 
 // settle names delete files in the place of dead rows in the catalog.
@@ -186,34 +188,6 @@ func (a *applier) loseFile(id int64) error {
 	a.gained.files--
 	a.gained.bytes -= size
 	return nil
-}
-
-// recount brings the table's statistics down to what is there, when no row of
-// it is dead: DuckDB estimates with them, and commits only ever add to them.
-func (a *applier) recount(m *Maintenance) error {
-	if m.Word != Rewritten {
-		return nil
-	}
-	none, err := missing(a.ctx, a.q, inlinedDeletes(a.table.ID))
-	if err != nil {
-		return err
-	}
-	inlined := ` OR EXISTS (SELECT 1 FROM ` + inlinedDeletes(a.table.ID) + ` d WHERE d.file_id = f.data_file_id)`
-	if none {
-		inlined = ""
-	}
-	var dirty bool
-	var rows, bytes sql.NullInt64
-	err = a.q.QueryRowContext(a.ctx, `SELECT EXISTS (SELECT 1 FROM ducklake_data_file f WHERE f.table_id = ?1 AND f.end_snapshot IS NULL AND (EXISTS (SELECT 1 FROM ducklake_delete_file d WHERE d.table_id = ?1 AND d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL)`+inlined+`)),
- (SELECT sum(record_count) FROM ducklake_data_file WHERE table_id = ?1 AND end_snapshot IS NULL), (SELECT sum(file_size_bytes) FROM ducklake_data_file WHERE table_id = ?1 AND end_snapshot IS NULL)`, a.table.ID).Scan(&dirty, &rows, &bytes)
-	if err != nil || dirty {
-		return sqlError(a.ctx, err, "read the files")
-	}
-	inside, err := a.CountInlinedRows(a.ctx, a.table, a.Head.ID)
-	if err != nil {
-		return err
-	}
-	return a.exec(`UPDATE ducklake_table_stats SET record_count = ?, file_size_bytes = ? WHERE table_id = ?`, rows.Int64+inside, bytes.Int64, a.table.ID)
 }
 
 // schedule puts a file on the list of those that wait for deletion: no
