@@ -230,7 +230,7 @@ func TestMaintenanceAgainstWriters(t *testing.T) {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(w), 7))
 			for n := 1; !stop.Load(); n++ {
-				key := w*keys + r.IntN(keys)
+				key := w*keys + 1 + r.IntN(keys-1) // not the first one, which every write has
 				if r.IntN(4) == 0 {
 					k.remove("t", fmt.Sprintf(`[{"k":%d}]`, key))
 					delete(want[w], key)

@@ -306,8 +306,7 @@ type Waiting struct {
 	// Outside tells that it lies elsewhere: it is not ours to remove.
 	Outside bool
 	Since   time.Time
-	// Until is the first snapshot that does not name the file; 0 when another
-	// client put it on the list and nobody knows.
+	// Until is a snapshot from which on none names the file.
 	Until int64
 
 	stored string // path as the list has it
@@ -315,7 +314,8 @@ type Waiting struct {
 
 // Waiting lists the files that wait for deletion.
 func (v *View) Waiting(ctx context.Context) ([]Waiting, error) {
-	rows, err := v.q.QueryContext(ctx, `SELECT w.data_file_id, w.path, coalesce(w.path_is_relative, 1), w.schedule_start, coalesce(o.until_snapshot, 0) FROM ducklake_files_scheduled_for_deletion w LEFT JOIN supertable_obsolete o ON o.path = w.path ORDER BY w.path`)
+	rows, err := v.q.QueryContext(ctx, `SELECT w.data_file_id, w.path, coalesce(w.path_is_relative, 1), w.schedule_start, coalesce(o.until_snapshot, ?) FROM ducklake_files_scheduled_for_deletion w LEFT JOIN supertable_obsolete o ON o.path = w.path ORDER BY w.path`,
+		v.Head.ID) // of what another client put there we know only that no snapshot names it now
 	if err != nil {
 		return nil, sqlError(ctx, err, "list the files that wait for deletion")
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/supertable-go/supertable/catalog"
@@ -57,6 +58,7 @@ type look struct {
 	table      catalog.Table
 	head       int64
 	files      []catalog.File
+	byID       map[int64]int // in files
 	columns    []datafile.Column
 	candidates []Candidate
 	settings   map[string]int64
@@ -99,8 +101,10 @@ func (l *look) candidate(ctx context.Context, v *catalog.View) error {
 		return err
 	}
 	newest := versionAt(versions, l.head)
+	l.byID = make(map[int64]int, len(l.files))
 	for i := range l.files {
 		f := &l.files[i]
+		l.byID[f.ID] = i
 		c := Candidate{ID: f.ID, Bytes: f.Size, Rows: f.Records, Dead: f.Inlined}
 		if f.Delete != nil {
 			c.Dead += f.Delete.Count
@@ -129,13 +133,13 @@ func versionAt(versions []int64, at int64) int64 {
 	return out
 }
 
-func (l *look) file(id int64) catalog.File {
-	for _, f := range l.files {
-		if f.ID == id {
-			return f
-		}
+// file finds a file by its id; ok is false when it is not there any more.
+func (l *look) file(id int64) (f catalog.File, ok bool) {
+	i, ok := l.byID[id]
+	if !ok {
+		return f, false
 	}
-	return catalog.File{}
+	return l.files[i], true
 }
 
 func (l *look) result() Compacted {
@@ -228,7 +232,7 @@ func (w *compaction) rewrite(ctx context.Context, l *look, ids []int64) error {
 	for range rounds {
 		var jobs []*job
 		for _, id := range ids {
-			if f := l.file(id); f.ID == id && f.Dirty() && !f.Outside {
+			if f, ok := l.file(id); ok && f.Dirty() {
 				jobs = append(jobs, &job{sources: []catalog.File{f}, columns: l.columns})
 			}
 		}
@@ -259,7 +263,8 @@ func (w *compaction) merge(ctx context.Context, table int64) error {
 		for _, set := range planMerges(l.candidates, l.limits, !w.how.Due) {
 			j := &job{}
 			for _, id := range set {
-				j.sources = append(j.sources, l.file(id))
+				f, _ := l.file(id)
+				j.sources = append(j.sources, f)
 			}
 			jobs = append(jobs, j)
 		}
@@ -328,7 +333,7 @@ func (w *compaction) batch(ctx context.Context, l *look, jobs []*job, word strin
 	}
 	o.committed = true
 	for _, j := range jobs {
-		if !contains(void, j) {
+		if !slices.Contains(void, j) {
 			o.names(j)
 		}
 	}
@@ -336,15 +341,6 @@ func (w *compaction) batch(ctx context.Context, l *look, jobs []*job, word strin
 		w.snapshot = done.Snapshot
 	}
 	return void, nil
-}
-
-func contains(list []*job, j *job) bool {
-	for _, x := range list {
-		if x == j {
-			return true
-		}
-	}
-	return false
 }
 
 func (o *output) names(j *job) {
@@ -453,7 +449,7 @@ func (r *Runner) write(ctx context.Context, o *output, conn engine.Conn, l *look
 	if word == catalog.Merged {
 		return r.writeMerged(ctx, o, conn, j, sql)
 	}
-	return r.writeLive(ctx, o, conn, j, sql, s.Counts.RowsRead)
+	return r.writeLive(ctx, o, conn, j, sql)
 }
 
 // writeMerged puts the files into one that tells of each row when it came.
@@ -480,7 +476,7 @@ func (r *Runner) writeMerged(ctx context.Context, o *output, conn engine.Conn, j
 }
 
 // writeLive puts the live rows of one file into another.
-func (r *Runner) writeLive(ctx context.Context, o *output, conn engine.Conn, j *job, sql string, _ int64) error {
+func (r *Runner) writeLive(ctx context.Context, o *output, conn engine.Conn, j *job, sql string) error {
 	sql = "SELECT * EXCLUDE (" + scan.SnapshotColumn + ") FROM (" + sql + ")"
 	f, err := o.copy(ctx, conn, sql, j.columns, scan.RowIDColumn)
 	if err != nil {
@@ -518,20 +514,19 @@ func (r *Runner) settle(ctx context.Context, v *catalog.View, o *output, l *look
 // shape gives the columns of files that are to be one: those of their schema
 // version, with the columns that were dropped since.
 func shape(ctx context.Context, v *catalog.View, t catalog.Table, files []catalog.File) ([]datafile.Column, error) {
-	first, err := v.Columns(ctx, t.ID, files[0].Begin)
+	first, last := files[0].Begin, files[0].Begin
+	for _, f := range files {
+		first, last = min(first, f.Begin), max(last, f.Begin)
+	}
+	cols, err := v.Columns(ctx, t.ID, first)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range files[1:] {
-		cols, err := v.Columns(ctx, t.ID, f.Begin)
-		if err != nil {
-			return nil, err
-		}
-		if !sameShape(first, cols) {
-			return nil, errs.New(errs.Corrupt, "the catalog has two shapes of table %q under one schema version", t.Name)
-		}
+	then, err := v.Columns(ctx, t.ID, last)
+	if err == nil && !sameShape(cols, then) {
+		err = errs.New(errs.Corrupt, "the catalog has two shapes of table %q under one schema version", t.Name)
 	}
-	return first, nil
+	return cols, err
 }
 
 func sameShape(a, b []datafile.Column) bool {

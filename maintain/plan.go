@@ -201,7 +201,7 @@ func PlanCleaning(stored []Stored, k Known, now time.Time, grace time.Duration, 
 	waits := map[string]bool{}
 	for _, w := range k.Waiting {
 		waits[w.Rel] = true
-		open := reading && (w.Until == 0 || floor < w.Until)
+		open := reading && floor < w.Until
 		if !w.Outside && (k.Named[w.Rel] || k.Leased[w.Rel]) || open || young(w.Since, now, grace) {
 			continue
 		}

@@ -137,7 +137,7 @@ func TestPlanCleaning(t *testing.T) {
 			{Rel: "waiting", Since: dayAgo, Until: 7},
 			{Rel: "just", Since: hourAgo, Until: 7},
 			{Rel: "renamed", Since: dayAgo, Until: 7},
-			{Rel: "theirs", Since: dayAgo},
+			{Rel: "recent", Since: dayAgo, Until: 9},
 			{Rel: "/etc/passwd", Since: dayAgo, Until: 7, Outside: true},
 		},
 	}
@@ -148,8 +148,8 @@ func TestPlanCleaning(t *testing.T) {
 		reading bool
 		want    string
 	}{
-		{"two hours", 2 * time.Hour, 0, false, "[old] [waiting theirs /etc/passwd]"},
-		{"no grace", 0, 0, false, "[new old tomorrow] [waiting just theirs /etc/passwd]"},
+		{"two hours", 2 * time.Hour, 0, false, "[old] [waiting recent /etc/passwd]"},
+		{"no grace", 0, 0, false, "[new old tomorrow] [waiting just recent /etc/passwd]"},
 		{"two days", 48 * time.Hour, 0, false, "[] []"},
 		{"a reader of the head", 0, 7, true, "[new old tomorrow] [waiting just /etc/passwd]"},
 		{"a reader of the past", 0, 6, true, "[new old tomorrow] []"},
