@@ -209,6 +209,7 @@ func (v *View) forgetFile(ctx context.Context, id int64) error {
 		{`DELETE FROM ducklake_file_column_stats WHERE data_file_id = ?`, []any{id}},
 		{`DELETE FROM ducklake_file_variant_stats WHERE data_file_id = ?`, []any{id}},
 		{`DELETE FROM ducklake_file_partition_value WHERE data_file_id = ?`, []any{id}},
+		{`DELETE FROM supertable_restored WHERE file_id = ?`, []any{id}},
 	})
 }
 

@@ -112,7 +112,8 @@ func (l *look) candidate(ctx context.Context, v *catalog.View) error {
 		version := versionAt(versions, f.Begin)
 		c.Group = fmt.Sprintf("%d %s", version, partitions[f.ID])
 		c.After = fmt.Sprintf("%d %s", newest, partitions[f.ID])
-		c.Mixed = dirty[f.ID] || f.MappingID != nil || version < 0
+		// A file that came back has columns older than its begin says.
+		c.Mixed = dirty[f.ID] || f.MappingID != nil || version < 0 || f.Written() != f.Begin
 		if f.Outside { // another client's file elsewhere: leave it
 			c.Mixed, c.Dead = true, 0
 		}
