@@ -141,6 +141,9 @@ func (s *Session) SetOption(ctx context.Context, table, name, value string) (err
 		return errs.New(errs.InvalidArgument, "option %s is the SuperTable's: set it without a table", strings.ToLower(name))
 	}
 	id := int64(catalog.SuperOptions)
+	if table != "" && ingest.SuperOnly(name) {
+		return errs.New(errs.InvalidArgument, "option %s is the SuperTable's: it cannot be set for one table", strings.ToLower(name))
+	}
 	if table != "" {
 		err := s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
 			t, err := s.table(ctx, v, g, table)

@@ -320,7 +320,7 @@ func (s *SuperTable) superOptions(ctx context.Context) map[string]string {
 func auditOption(name string) bool { return strings.HasPrefix(strings.ToLower(name), "audit_") }
 
 func optionNeeds(name string) rbac.Permission {
-	if auditOption(name) {
+	if auditOption(name) || ingest.SuperOnly(name) { // what these let go is gone
 		return rbac.Control
 	}
 	return rbac.Create

@@ -51,6 +51,8 @@ func (s *Session) Check(ctx context.Context, deep bool) (_ CheckReport, err erro
 	if err := s.st.catalog.CatchUpLog(ctx); err != nil {
 		return CheckReport{}, err
 	}
+	reading := s.st.catalog.Reading() // files are looked at after the catalog
+	defer reading.End()
 	c := &checker{s: s, deep: deep, report: CheckReport{Findings: []Finding{}}}
 	// The data folder is listed first: a file that is committed meanwhile is
 	// then known, one that is published meanwhile is not listed.

@@ -14,6 +14,7 @@ import (
 	"github.com/supertable-go/supertable/ingest"
 	"github.com/supertable-go/supertable/ingest/staging"
 	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/maintain"
 	"github.com/supertable-go/supertable/query"
 	"github.com/supertable-go/supertable/rbac"
 	"github.com/supertable-go/supertable/storage"
@@ -29,6 +30,7 @@ type SuperTable struct {
 	policies  policyCache
 	audit     *audit.Log // nil for a foreign lake
 	staging   *staging.Store
+	keeper    *maintain.Runner
 
 	mu      sync.Mutex
 	engines map[string]engine.Engine // by the data folders that they read; "" writes; guarded by mu
@@ -44,6 +46,7 @@ func newSuperTable(l *Lake, folder storage.Folder, org, name string, c *catalog.
 	st.writer = &ingest.Writer{Catalog: c, Engine: st.writeEngine, Super: name, Logger: l.opts.Logger, Authorize: st.grantIn}
 	st.staging = newStaging(st)
 	st.streams.init(st)
+	st.keeper = &maintain.Runner{Catalog: c, Engine: st.writeEngine, Settings: ingest.Merged, Authorize: st.grantIn, Now: l.opts.Now, Logger: l.opts.Logger}
 	return st
 }
 

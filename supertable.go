@@ -17,6 +17,7 @@ import (
 
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/maintain"
 	"github.com/supertable-go/supertable/rbac"
 	"github.com/supertable-go/supertable/storage"
 )
@@ -32,6 +33,8 @@ type Lake struct {
 
 	mu   sync.Mutex
 	open map[string]*SuperTable // by folder; guarded by mu
+
+	background *maintain.Service // guarded by mu; nil while there is none
 }
 
 // Open opens the home folder. Nothing is created, and nothing is read, until
@@ -85,6 +88,7 @@ func defaultMemory() int64 {
 // Close ends background work and releases the engines. Sessions of the lake
 // must no longer be in use.
 func (l *Lake) Close() error {
+	l.StopMaintenance()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []error

@@ -41,6 +41,8 @@ type Change struct {
 	// OnlyWriteID keeps the write id of a call that changed nothing: no
 	// snapshot is made.
 	OnlyWriteID bool
+	// Maintain changes how rows are stored; it comes alone.
+	Maintain *Maintenance
 	// Lease is the lease of the new files; "" when there are none.
 	Lease  string
 	Record Record
@@ -83,6 +85,9 @@ type NewDelete struct {
 	SHA256     string
 	PartialMax *int64      // set when positions carry their snapshot ids
 	Replaces   *DeleteFile // the delete file that this one holds and replaces
+	// Begin is the first snapshot that reads the file. 0 is the commit's own,
+	// or that of the file which it replaces.
+	Begin int64
 }
 
 // Record is what the history keeps of a change.
@@ -117,7 +122,7 @@ func (v *View) apply(ctx context.Context, ch *Change) (Committed, error) {
 	if !a.next.Time.After(v.Head.Time) {                          // times always grow, whatever the clock does
 		a.next.Time = v.Head.Time.Add(time.Microsecond)
 	}
-	for _, step := range []func() error{a.createTable, a.alterTable, a.dropTable, a.restore, a.addFiles, a.removeFiles, a.addDeletes, a.finish, a.sideTables, a.moveChunks, a.noteWrite} {
+	for _, step := range []func() error{a.createTable, a.alterTable, a.dropTable, a.restore, a.addFiles, a.removeFiles, a.addDeletes, a.maintain, a.finish, a.sideTables, a.moveChunks, a.noteWrite} {
 		if err := step(); err != nil {
 			return Committed{}, err
 		}
@@ -151,6 +156,7 @@ type applier struct {
 	schema  bool     // a schema object changed
 	changes []string // entries of changes_made
 	version int64
+	gained  liveState // files and bytes that maintenance adds or takes
 }
 
 func (a *applier) exec(query string, args ...any) error {
@@ -362,13 +368,12 @@ func (a *applier) addDeleteFile(d NewDelete) error {
 		if err := a.exec(`DELETE FROM ducklake_delete_file WHERE delete_file_id = ?`, old.ID); err != nil {
 			return err
 		}
-		path, relative := old.rel, true
-		if path == "" || path == old.Path {
-			path, relative = old.Path, false
-		}
-		if err := a.exec(`INSERT INTO ducklake_files_scheduled_for_deletion (data_file_id, path, path_is_relative, schedule_start) VALUES (?, ?, ?, ?)`, old.ID, path, relative, FormatTime(a.next.Time)); err != nil {
+		if err := a.schedule(a.ctx, old.ID, old.Path, a.next); err != nil {
 			return err
 		}
+	}
+	if d.Begin != 0 {
+		begin = d.Begin
 	}
 	path, err := a.tableRel(d.Rel)
 	if err != nil {
@@ -432,6 +437,8 @@ func (a *applier) sideTables() error {
 	if a.ch.Create == nil || len(a.ch.Add) > 0 {
 		live.version++
 	}
+	live.files += a.gained.files
+	live.bytes += a.gained.bytes
 	count := a.countLive
 	if a.ch.Restore != nil {
 		count = a.restoredLive

@@ -52,7 +52,6 @@ type DeleteFile struct {
 	Footer     int64
 	Begin      int64
 	PartialMax *int64 // positions carry their own snapshot ids when set
-	rel        string // relative to the data path; "" when it lies elsewhere
 }
 
 // Dirty reports whether any row of the file may be dead.
@@ -118,7 +117,6 @@ func (v *View) scanFile(rows *sql.Rows, table Table) (File, error) {
 			return f, errs.New(errs.Unsupported, "table %q has delete files of format %q, which is not supported", table.Name, dformat.String)
 		}
 		d := &DeleteFile{ID: did.Int64, Path: join(table.path, dpath, drel), Format: dformat.String, Count: dcount.Int64, Size: dsize.Int64, Footer: dfooter.Int64, Begin: dbegin.Int64, PartialMax: optional(dpartial)}
-		d.rel, _ = strings.CutPrefix(d.Path, v.c.dataPath)
 		f.Delete = d
 	}
 	return f, nil

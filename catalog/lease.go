@@ -144,13 +144,16 @@ func (v *View) hasLease(ctx context.Context, id string) (bool, error) {
 }
 
 // Sweep removes what writers left whose lease has run out: their folders under
-// tmp/, the data files that they published and did not commit, and what their
-// engines spilled.
+// tmp/, the data files that they published and did not commit, what their
+// engines spilled, and the marks of dead readers.
 func (c *Catalog) Sweep(ctx context.Context) error {
 	if c.foreign {
 		return nil
 	}
 	if err := c.folder.SweepSpill(); err != nil {
+		return err
+	}
+	if _, err := c.folder.Marks(); err != nil {
 		return err
 	}
 	dirs, err := c.folder.LeaseDirs() // before the rows: who has a folder has had a row

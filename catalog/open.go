@@ -67,6 +67,7 @@ type Catalog struct {
 	queue    queue
 	leases   leases
 	dead     deadCache
+	readers  readers
 	files    fileCache
 	closing  sync.Once
 	file     os.FileInfo // of catalog.db when it was opened
@@ -124,6 +125,7 @@ func (c *Catalog) Close() error {
 	var err error
 	c.closing.Do(func() {
 		c.endLeases()
+		c.readers.close()
 		c.closed.Store(true)
 		c.log.working.Wait()
 		err = errors.Join(c.notes.close(), c.db.Close(), c.writer.Close())

@@ -98,7 +98,16 @@ func (v *View) SnapshotAt(ctx context.Context, t time.Time) (Snapshot, error) {
 	if errs.KindOf(err) == errs.NotFound {
 		err = errs.New(errs.NotFound, "there is no snapshot at or before %s", t.UTC().Format(time.RFC3339Nano))
 	}
-	return s, err
+	if err != nil || s.ID == v.Head.ID || s.Time.Equal(t.UTC().Truncate(time.Microsecond)) {
+		return s, err
+	}
+	// Where the next snapshot expired nobody knows from when on it held.
+	if _, err := v.snapshot(ctx, snapshotColumns+`WHERE snapshot_id = ?`, s.ID+1); errs.KindOf(err) == errs.NotFound {
+		return Snapshot{}, errs.New(errs.NotFound, "the snapshots around %s have expired", t.UTC().Format(time.RFC3339Nano))
+	} else if err != nil {
+		return Snapshot{}, err
+	}
+	return s, nil
 }
 
 const tableColumns = `SELECT t.table_id, t.table_name, t.begin_snapshot, t.path, t.path_is_relative, s.path, s.path_is_relative

@@ -310,3 +310,36 @@ func pick(t Type, a, b *string, want int) *string {
 	}
 	return b
 }
+
+// StatMap turns the column statistics that COPY returns, a MAP(VARCHAR,
+// MAP(VARCHAR, VARCHAR)), into maps.
+func StatMap(v any) map[string]map[string]string {
+	out := map[string]map[string]string{}
+	entries, _ := v.([][2]any)
+	for _, e := range entries {
+		name, _ := e[0].(string)
+		facts := map[string]string{}
+		inner, _ := e[1].([][2]any)
+		for _, kv := range inner {
+			k, _ := kv[0].(string)
+			val, ok := kv[1].(string)
+			if ok {
+				facts[k] = val
+			}
+		}
+		out[name] = facts
+	}
+	return out
+}
+
+// HasFloat reports whether a column, or a leaf below one, is a float. The
+// engine's bloom filters know -0.0 and 0.0 as two values though they are equal,
+// so a row of the one is not found by the other: files with floats have none.
+func HasFloat(cols []Column) bool {
+	for _, l := range Leaves(cols) {
+		if l.Type.Name == "float32" || l.Type.Name == "float64" {
+			return true
+		}
+	}
+	return false
+}

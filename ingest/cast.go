@@ -36,8 +36,15 @@ func (w *Writer) cast(ctx context.Context, g rbac.Grant, table string, a Alterat
 		return "", 0, err
 	}
 	c := &casting{job: j, column: a.Retype, to: to}
+	j.reading = w.Catalog.Reading()
 	for attempt := 0; ; attempt++ {
-		if err := w.Catalog.Read(ctx, func(v *catalog.View) error { return c.rewrite(ctx, v) }); err != nil {
+		err := w.Catalog.Read(ctx, func(v *catalog.View) error {
+			if attempt == 0 {
+				j.reading.At(v.Head.ID)
+			}
+			return c.rewrite(ctx, v)
+		})
+		if err != nil {
 			return "", 0, err
 		}
 		done, err := w.Catalog.Commit(ctx, func(ctx context.Context, v *catalog.View) (*catalog.Change, error) {

@@ -24,6 +24,8 @@ type job struct {
 	in   Input
 	o    Options
 
+	reading *catalog.Reading // keeps the files that are matched
+
 	conn  engine.Conn
 	rel   *source.Relation
 	cols  []inColumn // of the input
@@ -101,7 +103,12 @@ func (j *job) tryCommit(ctx context.Context) (Result, error) {
 
 // readBase looks at the table as it is now.
 func (j *job) readBase(ctx context.Context) error {
+	if j.reading != nil {
+		j.reading.End()
+	}
+	j.reading = j.w.Catalog.Reading()
 	return j.w.Catalog.Read(ctx, func(v *catalog.View) error {
+		j.reading.At(v.Head.ID)
 		if err := j.w.writable(ctx, v); err != nil {
 			return err
 		}
@@ -561,6 +568,9 @@ func (j *job) stagedRows() int64 {
 }
 
 func (j *job) close() {
+	if j.reading != nil {
+		j.reading.End()
+	}
 	if j.rel != nil {
 		_ = j.rel.Close()
 	}

@@ -61,7 +61,7 @@ func (j *job) writeFiles(ctx context.Context, p *plan, query string) (*stage, er
 	}
 	cols := p.fileColumns()
 	sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL %d, FIELD_IDS %s, RETURN_STATS, FILE_SIZE_BYTES %d, FILENAME_PATTERN 'part-{i}', WRITE_BLOOM_FILTER %t)",
-		query, datafile.QuoteText(out), level, datafile.FieldIDs(cols), j.limits["target_file_size"], !hasFloat(cols))
+		query, datafile.QuoteText(out), level, datafile.FieldIDs(cols), j.limits["target_file_size"], !datafile.HasFloat(cols))
 	rows, err := engine.Collect(ctx, j.conn, sql, nil)
 	if err != nil {
 		return nil, err
@@ -75,18 +75,6 @@ func (j *job) writeFiles(ctx context.Context, p *plan, query string) (*stage, er
 		}
 	}
 	return st, nil
-}
-
-// hasFloat reports whether a column, or a leaf below one, is a float. The
-// engine's bloom filters know -0.0 and 0.0 as two values though they are equal,
-// so a row of the one is not found by the other: files with floats have none.
-func hasFloat(cols []datafile.Column) bool {
-	for _, l := range datafile.Leaves(cols) {
-		if l.Type.Name == "float32" || l.Type.Name == "float64" {
-			return true
-		}
-	}
-	return false
 }
 
 // add takes one file that COPY reports: filename, count, file_size_bytes,
@@ -109,7 +97,7 @@ func (s *stage) add(r []any, dir, home string, leaves []datafile.Leaf) error {
 		return err
 	}
 	f := staged{rel: dir + name, path: path, stats: map[int64]datafile.Stats{}}
-	f.info = catalog.NewFile{Rel: f.rel, Records: count, Size: toInt(r[2]), Footer: toInt(r[3]), SHA256: sum, Stats: datafile.LeafStats(leaves, statMap(r[4]))}
+	f.info = catalog.NewFile{Rel: f.rel, Records: count, Size: toInt(r[2]), Footer: toInt(r[3]), SHA256: sum, Stats: datafile.LeafStats(leaves, datafile.StatMap(r[4]))}
 	for _, st := range f.info.Stats {
 		f.stats[st.ColumnID] = st
 	}
@@ -126,26 +114,6 @@ func toInt(v any) int64 {
 		return int64(n)
 	}
 	return 0
-}
-
-// statMap turns the engine's MAP(VARCHAR, MAP(VARCHAR, VARCHAR)) into maps.
-func statMap(v any) map[string]map[string]string {
-	out := map[string]map[string]string{}
-	entries, _ := v.([][2]any)
-	for _, e := range entries {
-		name, _ := e[0].(string)
-		facts := map[string]string{}
-		inner, _ := e[1].([][2]any)
-		for _, kv := range inner {
-			k, _ := kv[0].(string)
-			val, ok := kv[1].(string)
-			if ok {
-				facts[k] = val
-			}
-		}
-		out[name] = facts
-	}
-	return out
 }
 
 // relation reads the stage's rows back, its columns named as in p.

@@ -202,7 +202,7 @@ func (w *Writer) writable(ctx context.Context, v *catalog.View) error {
 func refuseInlined(ctx context.Context, v *catalog.View, t catalog.Table) error {
 	n, err := v.CountInlinedRows(ctx, t, v.Head.ID)
 	if err == nil && n > 0 {
-		err = errs.New(errs.Unsupported, "table %q has %d rows that another client stored inside the catalog; flush them first (CALL ducklake_flush_inlined_data in DuckDB)", t.Name, n)
+		err = errs.New(errs.Unsupported, "table %q has %d rows that another client stored inside the catalog; put them into a file first, with: supertable flush %s", t.Name, n, t.Name)
 	}
 	return err
 }

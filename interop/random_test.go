@@ -135,6 +135,10 @@ func (w *walk) step() {
 		return
 	}
 	table := names[w.IntN(len(names))]
+	if w.IntN(6) == 0 {
+		w.keep(table)
+		return
+	}
 	if w.IntN(2) == 0 {
 		w.ours(table)
 	} else {
@@ -255,7 +259,7 @@ func (w *walk) ours(table string) {
 
 // expect writes rows and wants the rows that stay, by DuckDB's reading from
 // before, and the new ones. A table that another client keeps in the catalog
-// is flushed first, as the refusal says; one with merged files stays as it is.
+// is flushed first, as the refusal says.
 func (w *walk) expect(table, rows string, o *supertable.WriteOptions, stay string) {
 	w.t.Helper()
 	cols := w.describe(table, head)
@@ -266,18 +270,51 @@ func (w *walk) expect(table, rows string, o *supertable.WriteOptions, stay strin
 	}
 	wanted := w.duck.rows(want)
 	_, err := w.tryWrite(table, rows, o)
-	if err != nil && strings.Contains(err.Error(), "ducklake_flush_inlined_data") {
-		w.duck.run(w.say("DuckDB", "CALL ducklake_flush_inlined_data('lake')"))
+	if err != nil && strings.Contains(err.Error(), "supertable flush") {
+		if w.IntN(2) == 0 {
+			w.duck.run(w.say("DuckDB", "CALL ducklake_flush_inlined_data('lake')"))
+		} else {
+			w.say("ours", "flush "+table)
+			w.flush(table)
+		}
 		_, err = w.tryWrite(table, rows, o)
-	}
-	if supertable.KindOf(err) == supertable.Unsupported && strings.Contains(err.Error(), "merged or added") {
-		return
 	}
 	if err != nil {
 		w.t.Fatalf("seed %d: %v", w.seed, err)
 	}
 	if !w.defaulted(table) {
 		equal(w.t, "rows of "+table+" by the model", w.all(table), wanted)
+	}
+}
+
+// keep does one step of our maintenance: no retained snapshot changes.
+func (w *walk) keep(table string) {
+	w.t.Helper()
+	before := map[int64]map[string][]string{}
+	for _, at := range w.snapshots() {
+		before[at] = w.past(at)
+	}
+	switch w.IntN(6) {
+	case 0, 1:
+		w.say("ours", "compact")
+		w.compact("")
+	case 2:
+		w.say("ours", "compact "+table)
+		w.compact(table)
+	case 3:
+		w.say("ours", "flush")
+		w.flush("")
+	case 4:
+		w.say("ours", "expire")
+		w.expire(int64(3 + w.IntN(10)))
+	default:
+		w.say("ours", "clean")
+		w.clean()
+	}
+	for _, at := range w.snapshots() {
+		if old, ok := before[at]; ok {
+			w.samePast(at, old)
+		}
 	}
 }
 

@@ -248,10 +248,10 @@ func (l *lake) flushIfAsked() {
 		return
 	}
 	_, err := l.tryWrite("t", "SELECT 1::INTEGER AS id", key("id"))
-	if supertable.KindOf(err) != supertable.Unsupported || !strings.Contains(err.Error(), "ducklake_flush_inlined_data") {
+	if supertable.KindOf(err) != supertable.Unsupported || !strings.Contains(err.Error(), "supertable flush t") {
 		l.t.Errorf("an upsert on inlined rows: %v", err)
 	}
-	l.duck.run("CALL ducklake_flush_inlined_data('lake')")
+	l.flush("t")
 }
 
 // statements splits at line ends after a semicolon.

@@ -74,6 +74,9 @@ type run struct {
 	refs   []*reference
 	report report
 	frees  []func()
+	// readings keep the files that the query reads from being removed, until
+	// it ends (decision 28).
+	readings map[*Super]*catalog.Reading
 }
 
 // reference is one table reference of the text with what it became.
@@ -92,7 +95,7 @@ type reference struct {
 // Run runs one statement for the principal of own's grant and streams its
 // rows. The caller closes the rows.
 func Run(ctx context.Context, env Env, own *Super, text string, o Options) (*Rows, error) {
-	q := &run{env: env, own: own, o: o, supers: map[string]*Super{strings.ToLower(own.Name): own}, order: []*Super{own}}
+	q := &run{env: env, own: own, o: o, supers: map[string]*Super{strings.ToLower(own.Name): own}, order: []*Super{own}, readings: map[*Super]*catalog.Reading{}}
 	q.report.start(o.Now)
 	rows, err := q.run(ctx, text)
 	if err != nil {
@@ -211,6 +214,9 @@ func (q *run) inViews(ctx context.Context, left []*Super, views map[*Super]*cata
 	if len(left) == 0 {
 		return q.plan(ctx, views)
 	}
+	reading := left[0].Catalog.Reading() // before the view: see there
+	q.frees = append(q.frees, reading.End)
+	q.readings[left[0]] = reading
 	return left[0].Catalog.Read(ctx, func(v *catalog.View) error {
 		dropped, err := v.Dropped(ctx)
 		if err == nil && dropped {
@@ -234,6 +240,7 @@ func (q *run) plan(ctx context.Context, views map[*Super]*catalog.View) error {
 			return err
 		}
 	}
+	q.announce()
 	for _, s := range q.order {
 		at, err := q.snapshot(ctx, views[s], nil)
 		if err != nil {
@@ -259,6 +266,24 @@ func (q *run) plan(ctx context.Context, views map[*Super]*catalog.View) error {
 	q.differ()
 	q.report.done("FILTERING")
 	return nil
+}
+
+// announce tells the oldest snapshot that is read of each SuperTable. One that
+// no reference reads is done with.
+func (q *run) announce() {
+	oldest := map[*Super]int64{}
+	for _, r := range q.refs {
+		if at, ok := oldest[r.super]; !ok || r.at.ID < at {
+			oldest[r.super] = r.at.ID
+		}
+	}
+	for s, reading := range q.readings {
+		if at, ok := oldest[s]; ok {
+			reading.At(at)
+		} else {
+			reading.End()
+		}
+	}
 }
 
 // snapshot is what a reference reads: its own AT clause, else what the call

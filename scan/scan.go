@@ -29,7 +29,8 @@ type Scan struct {
 	retyped  map[int64]bool // columns, by id, that had another type once
 	// only, when not nil, are the rows to read, by file: those that are dead
 	// count like the others.
-	only map[int64]datafile.Bitmap
+	only    map[int64]datafile.Bitmap
+	lineage bool // rows carry who they are, see LineageSQL
 }
 
 // Counts is what planning found: before pruning and after.
@@ -339,6 +340,9 @@ func (r *Scan) branchSQL(b *branch, live Live) (string, error) {
 		return r.mappedSQL(b, live)
 	}
 	schema, sel := r.schemaMap(b)
+	if r.lineage {
+		schema, sel = addLineage(b, schema, sel)
+	}
 	var where []string
 	if b.key.dirty {
 		token, err := live(b.dead)
@@ -417,6 +421,9 @@ func (r *Scan) mappedSQL(b *branch, live Live) (string, error) {
 		for k, c := range r.columns {
 			sel[k] = mappedColumn(c, top, b, f) + " AS " + datafile.Quote(c.Name)
 		}
+		if r.lineage { // such a file was written by no client of the format: it has no lineage of its own
+			sel = append(sel, fmt.Sprintf("%d + file_row_number AS %s", f.RowIDStart, RowIDColumn), fmt.Sprintf("%d AS %s", f.Begin, SnapshotColumn))
+		}
 		where := ""
 		if b.key.dirty {
 			token, err := live(b.dead[i : i+1])
@@ -425,7 +432,7 @@ func (r *Scan) mappedSQL(b *branch, live Live) (string, error) {
 			}
 			where = fmt.Sprintf(" WHERE st_live(%d, file_index, file_row_number)", token)
 		}
-		parts = append(parts, fmt.Sprintf("SELECT %s FROM read_parquet(%s, hive_partitioning=false%s)%s", strings.Join(sel, ", "), pathList(b.files[i:i+1]), rowNumbers(b.key.dirty), where))
+		parts = append(parts, fmt.Sprintf("SELECT %s FROM read_parquet(%s, hive_partitioning=false%s)%s", strings.Join(sel, ", "), pathList(b.files[i:i+1]), rowNumbers(b.key.dirty || r.lineage), where))
 	}
 	return strings.Join(parts, "\nUNION ALL\n"), nil
 }

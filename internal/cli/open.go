@@ -30,6 +30,7 @@ type session interface {
 	DropSuperTable(ctx context.Context) error
 	Check(ctx context.Context, deep bool) (supertable.CheckReport, error)
 	Backup(ctx context.Context, dir string) (supertable.BackupResult, error)
+	maintainer
 	governing
 	Audit(ctx context.Context, o *supertable.AuditOptions, each func(supertable.AuditRecord) error) error
 	VerifyAudit(ctx context.Context, head string) (supertable.AuditVerification, error)

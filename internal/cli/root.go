@@ -80,6 +80,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.backupCommand(), a.restoreCommand(), a.rebuildCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
+	root.AddCommand(a.compactCommand(), a.flushCommand(), a.expireCommand(), a.cleanCommand(), a.maintainCommand())
 	return root
 }
 

@@ -37,7 +37,7 @@ type row struct{ k, v int64 }
 // operation is step i of a history: a pure function of seed and i, so that
 // the writer and the parent know it both.
 type operation struct {
-	kind   string // append, upsert, delete, delete-all, add, rename, csv, files, drop, cast, inline
+	kind   string // append, upsert, delete, delete-all, add, rename, csv, files, drop, cast, inline, keep
 	rows   []row
 	column string
 }
@@ -54,7 +54,7 @@ func step(seed uint64, i int) operation {
 	if i == 0 {
 		return operation{kind: "append", rows: rows(5000, 4000)}
 	}
-	switch r.IntN(24) {
+	switch r.IntN(27) {
 	case 0, 1, 2:
 		return operation{kind: "append", rows: rows(1+r.IntN(20), 4000)}
 	case 3:
@@ -79,6 +79,8 @@ func step(seed uint64, i int) operation {
 		return operation{kind: "files", rows: rows(1+r.IntN(3000), 4000)}
 	case 22:
 		return operation{kind: "rename", column: fmt.Sprintf("renamed_%d", i)}
+	case 23, 24, 25:
+		return operation{kind: "keep", column: fmt.Sprint(r.IntN(len(chores)))}
 	}
 	return operation{kind: "cast"}
 }
@@ -157,6 +159,8 @@ func write() error {
 		return logRecords(ctx)
 	case "backup", "restore", "rebuild":
 		return copying(ctx, os.Getenv("ST_CRASH_MODE"))
+	case "keep":
+		return keep(ctx)
 	}
 	seed, _ := strconv.ParseUint(os.Getenv("ST_CRASH_SEED"), 10, 64)
 	from, _ := strconv.Atoi(os.Getenv("ST_CRASH_FROM"))
@@ -263,6 +267,9 @@ func do(ctx context.Context, s *supertable.Session, table string, o operation) e
 		}
 	case "drop":
 		_, err = s.DropTable(ctx, table)
+	case "keep":
+		i, _ := strconv.Atoi(o.column)
+		err = chores[i](ctx, s)
 	}
 	if supertable.KindOf(err) == supertable.NotFound { // of a table that the history dropped
 		return nil

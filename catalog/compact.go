@@ -1,0 +1,366 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/supertable-go/supertable/datafile"
+)
+
+// Words of changes_made for maintenance. DuckDB's conflict checks read them
+// (docs/format.md §2.3); a flush of dead rows is a delete to them, as its own
+// client has it.
+const (
+	Merged    = "merge_adjacent"
+	Rewritten = "rewrite_delete"
+	Flushed   = "inline_flush"
+	Settled   = "deleted_from_table"
+)
+
+// Maintenance changes how a table's rows are stored and none of the rows: every
+// retained snapshot answers as before. The table's statistics stay as they are:
+// their count of rows never falls, and where it is that of the live rows DuckDB
+// takes the bounds beside it for exact.
+type Maintenance struct {
+	// Word is the entry of changes_made.
+	Word string
+	// Files are new data files. Each row of them carries its row id.
+	Files []KeptFile
+	// Absorb are data files without any dead row whose rows, with the
+	// snapshots at which they came, are in Files: their own rows of the catalog
+	// go at once.
+	Absorb []int64
+	// End are data files that earlier snapshots go on reading.
+	End []int64
+	// Settle are delete files that hold the dead rows which the catalog itself
+	// listed; those go from it.
+	Settle []NewDelete
+	// Emptied are inlined tables whose rows are in Files.
+	Emptied []InlinedTable
+}
+
+// KeptFile is a new data file with old rows.
+type KeptFile struct {
+	NewFile
+	// Begin is the first snapshot that reads the file; 0 is the commit's own.
+	Begin int64
+	// PartialMax is set when the rows carry the snapshots at which they came:
+	// the newest of them.
+	PartialMax *int64
+	// End is the first snapshot that no longer reads the file; 0 is none.
+	End int64
+	// Like is a file whose partition the new one shares; 0 is none.
+	Like int64
+	// Dead, when set, is the file's delete file. Its File is not known yet.
+	Dead *NewDelete
+}
+
+// maintain writes a Maintenance.
+func (a *applier) maintain() error {
+	m := a.ch.Maintain
+	if m == nil {
+		return nil
+	}
+	a.note("%s:%d", m.Word, a.table.ID)
+	if err := a.settle(m.Settle); err != nil {
+		return err
+	}
+	for _, f := range m.Files {
+		if err := a.keepFile(f); err != nil {
+			return err
+		}
+	}
+	for _, id := range m.Absorb {
+		if err := a.absorb(id); err != nil {
+			return err
+		}
+	}
+	for _, id := range m.End {
+		if err := a.endFile(id); err != nil {
+			return err
+		}
+	}
+	for _, t := range m.Emptied {
+		if err := a.exec(`DELETE FROM ` + datafile.Quote(t.name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle names delete files in the place of dead rows in the catalog.
+func (a *applier) settle(deletes []NewDelete) error {
+	for _, d := range deletes {
+		if err := a.addDeleteFile(d); err != nil {
+			return err
+		}
+		if err := a.exec(`DELETE FROM `+inlinedDeletes(a.table.ID)+` WHERE file_id = ?`, d.File); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) keepFile(f KeptFile) error {
+	id, begin := a.fileID(), f.Begin
+	if begin == 0 {
+		begin = a.next.ID
+	}
+	var end *int64
+	if f.End != 0 {
+		end = &f.End
+	} else {
+		a.gained.files++
+		a.gained.bytes += f.Size
+	}
+	path, err := a.tableRel(f.Rel)
+	if err != nil {
+		return err
+	}
+	err = a.exec(`INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, end_snapshot, file_order, path, path_is_relative, file_format, record_count, file_size_bytes, footer_size, row_id_start, partition_id, encryption_key, mapping_id, partial_max)
+ VALUES (?, ?, ?, ?, NULL, ?, 1, 'parquet', ?, ?, ?, NULL, (SELECT partition_id FROM ducklake_data_file WHERE data_file_id = ?), NULL, NULL, ?)`, id, a.table.ID, begin, end, path, f.Records, f.Size, f.Footer, f.Like, f.PartialMax)
+	if err != nil {
+		return err
+	}
+	if err := a.exec(`INSERT INTO ducklake_file_partition_value (data_file_id, table_id, partition_key_index, partition_value) SELECT ?, table_id, partition_key_index, partition_value FROM ducklake_file_partition_value WHERE data_file_id = ?`, id, f.Like); err != nil {
+		return err
+	}
+	if err := a.keepFacts(id, f.NewFile); err != nil || f.Dead == nil {
+		return err
+	}
+	dead := *f.Dead
+	dead.File = id
+	if err := a.addDeleteFile(dead); err != nil || end == nil {
+		return err
+	}
+	return a.exec(`UPDATE ducklake_delete_file SET end_snapshot = ? WHERE data_file_id = ?`, end, id)
+}
+
+// keepFacts writes a new file's checksum and statistics.
+func (a *applier) keepFacts(id int64, f NewFile) error {
+	if err := a.exec(`INSERT INTO supertable_file (file_id, sha256) VALUES (?, ?)`, id, f.SHA256); err != nil {
+		return err
+	}
+	for _, s := range f.Stats {
+		if err := a.exec(`INSERT INTO ducklake_file_column_stats (data_file_id, table_id, column_id, column_size_bytes, value_count, null_count, min_value, max_value, contains_nan, extra_stats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)`,
+			id, a.table.ID, s.ColumnID, s.SizeBytes, s.ValueCount, s.NullCount, s.Min, s.Max, s.ContainsNaN); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// absorb takes a file out of the catalog, history and all: it is in a new one.
+func (a *applier) absorb(id int64) error {
+	if err := a.loseFile(id); err != nil {
+		return err
+	}
+	var path sql.NullString
+	var relative sql.NullBool
+	if err := a.q.QueryRowContext(a.ctx, `SELECT path, path_is_relative FROM ducklake_data_file WHERE data_file_id = ?`, id).Scan(&path, &relative); err != nil {
+		return sqlError(a.ctx, err, "read the files")
+	}
+	if err := a.schedule(a.ctx, id, join(a.table.path, path, relative), a.next); err != nil {
+		return err
+	}
+	return a.forgetFile(a.ctx, id)
+}
+
+func (a *applier) endFile(id int64) error {
+	if err := a.loseFile(id); err != nil {
+		return err
+	}
+	if err := a.endRows("ducklake_data_file", "data_file_id", id); err != nil {
+		return err
+	}
+	return a.endRows("ducklake_delete_file", "data_file_id", id)
+}
+
+// loseFile takes a live file out of the table's counts.
+func (a *applier) loseFile(id int64) error {
+	var size int64
+	err := a.q.QueryRowContext(a.ctx, `SELECT coalesce(file_size_bytes, 0) FROM ducklake_data_file WHERE data_file_id = ? AND end_snapshot IS NULL`, id).Scan(&size)
+	if err != nil {
+		return sqlError(a.ctx, err, "read the files")
+	}
+	a.gained.files--
+	a.gained.bytes -= size
+	return nil
+}
+
+// schedule puts a file on the list of those that wait for deletion: no
+// snapshot from at on names it.
+func (v *View) schedule(ctx context.Context, id int64, full string, at Snapshot) error {
+	path, relative := strings.CutPrefix(full, v.c.dataPath)
+	err := execAll(ctx, v.q, []statement{
+		{`INSERT INTO ducklake_files_scheduled_for_deletion (data_file_id, path, path_is_relative, schedule_start) VALUES (?, ?, ?, ?)`, []any{id, path, relative, FormatTime(at.Time)}},
+		{`INSERT INTO supertable_obsolete (path, until_snapshot) VALUES (?1, ?2) ON CONFLICT (path) DO UPDATE SET until_snapshot = max(until_snapshot, ?2)`, []any{path, at.ID}},
+	})
+	return err
+}
+
+// forgetFile removes what the catalog says of a data file. Its checksum stays
+// until the file itself is gone.
+func (v *View) forgetFile(ctx context.Context, id int64) error {
+	return execAll(ctx, v.q, []statement{
+		{`DELETE FROM ducklake_data_file WHERE data_file_id = ?`, []any{id}},
+		{`DELETE FROM ducklake_file_column_stats WHERE data_file_id = ?`, []any{id}},
+		{`DELETE FROM ducklake_file_variant_stats WHERE data_file_id = ?`, []any{id}},
+		{`DELETE FROM ducklake_file_partition_value WHERE data_file_id = ?`, []any{id}},
+		{`DELETE FROM supertable_restored WHERE file_id = ?`, []any{id}},
+	})
+}
+
+// State identifies what is dead in a file: while it is the same, so are the
+// dead rows.
+type State struct{ Delete, Inlined, InlinedLast, More int64 }
+
+// State is the file's state of dead rows at the snapshot that it was read at.
+func (f *File) State() State {
+	s := State{Delete: -1, Inlined: f.Inlined, InlinedLast: f.InlinedLast, More: int64(len(f.More))}
+	if f.Delete != nil {
+		s.Delete = f.Delete.ID
+	}
+	return s
+}
+
+// Unchanged reports whether every one of the files is still live in the table
+// at the head with the dead rows that it was listed with. It looks at these
+// files alone.
+func (v *View) Unchanged(ctx context.Context, t Table, files []File) (bool, error) {
+	none, err := missing(ctx, v.q, inlinedDeletes(t.ID))
+	if err != nil {
+		return false, err
+	}
+	for i := range files {
+		now, live, err := v.state(ctx, t, files[i].ID, none)
+		if err != nil || !live || now != files[i].State() {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (v *View) state(ctx context.Context, t Table, file int64, noInlined bool) (State, bool, error) {
+	s := State{Delete: -1}
+	var live int
+	err := v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_data_file WHERE data_file_id = ? AND table_id = ? AND end_snapshot IS NULL`, file, t.ID).Scan(&live)
+	if err != nil || live == 0 {
+		return s, false, sqlError(ctx, err, "read the files")
+	}
+	var deletes int64
+	err = v.q.QueryRowContext(ctx, `SELECT count(*), coalesce(max(delete_file_id), -1) FROM ducklake_delete_file WHERE table_id = ? AND data_file_id = ? AND end_snapshot IS NULL`, t.ID, file).Scan(&deletes, &s.Delete)
+	if err != nil {
+		return s, false, sqlError(ctx, err, "read the files")
+	}
+	s.More = max(0, deletes-1)
+	if noInlined {
+		return s, true, nil
+	}
+	err = v.q.QueryRowContext(ctx, `SELECT count(*), coalesce(max(begin_snapshot), 0) FROM `+inlinedDeletes(t.ID)+` WHERE file_id = ?`, file).Scan(&s.Inlined, &s.InlinedLast)
+	return s, true, sqlError(ctx, err, "read the deletes")
+}
+
+// EverDirty lists the data files of a table that have, or had at some
+// snapshot, dead rows: their history is not in the file alone.
+func (v *View) EverDirty(ctx context.Context, t Table) (map[int64]bool, error) {
+	query := `SELECT data_file_id FROM ducklake_delete_file WHERE table_id = ?1`
+	none, err := missing(ctx, v.q, inlinedDeletes(t.ID))
+	if err != nil {
+		return nil, err
+	}
+	if !none {
+		query += ` UNION SELECT file_id FROM ` + inlinedDeletes(t.ID)
+	}
+	ids, err := v.ids(ctx, query, t.ID)
+	out := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		out[id] = true
+	}
+	return out, err
+}
+
+// ids reads a column of ids.
+func (v *View) ids(ctx context.Context, query string, args ...any) ([]int64, error) {
+	rows, err := v.q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read the catalog")
+	}
+	defer func() { _ = rows.Close() }()
+	var out []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, sqlError(ctx, err, "read the catalog")
+		}
+		out = append(out, id)
+	}
+	return out, sqlError(ctx, rows.Err(), "read the catalog")
+}
+
+// Partitions gives, for the live files that have one, their partition and its
+// values as one text: files of the same text may be merged.
+func (v *View) Partitions(ctx context.Context, t Table) (map[int64]string, error) {
+	rows, err := v.q.QueryContext(ctx, `SELECT f.data_file_id, f.partition_id, p.partition_key_index, p.partition_value FROM ducklake_data_file f LEFT JOIN ducklake_file_partition_value p ON p.data_file_id = f.data_file_id
+ WHERE f.table_id = ? AND f.end_snapshot IS NULL AND f.partition_id IS NOT NULL ORDER BY f.data_file_id, p.partition_key_index`, t.ID)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read the partitions")
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[int64]string{}
+	for rows.Next() {
+		var file, partition int64
+		var index sql.NullInt64
+		var value sql.NullString
+		if err := rows.Scan(&file, &partition, &index, &value); err != nil {
+			return nil, sqlError(ctx, err, "read the partitions")
+		}
+		out[file] += fmt.Sprintf("%d/%d=%t%q ", partition, index.Int64, value.Valid, value.String)
+	}
+	return out, sqlError(ctx, rows.Err(), "read the partitions")
+}
+
+// InlinedRow is one version of a row that the catalog itself holds.
+type InlinedRow struct {
+	ID, Begin int64
+	End       int64 // 0 while it lives
+	Values    []any // as InlinedRows gives them
+}
+
+// InlinedHistory gives every version of every row that t holds, by row id and
+// begin.
+func (v *View) InlinedHistory(ctx context.Context, t InlinedTable, columns []datafile.Column) ([]InlinedRow, error) {
+	names := []string{"row_id", "begin_snapshot", "coalesce(end_snapshot, 0)"}
+	for _, c := range columns {
+		names = append(names, datafile.Quote(c.Name))
+	}
+	rows, err := v.q.QueryContext(ctx, `SELECT `+strings.Join(names, ", ")+` FROM `+datafile.Quote(t.name)+` ORDER BY row_id, begin_snapshot`)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read inlined rows")
+	}
+	defer func() { _ = rows.Close() }()
+	var out []InlinedRow
+	for rows.Next() {
+		r := InlinedRow{Values: make([]any, len(columns))}
+		ptr := []any{&r.ID, &r.Begin, &r.End}
+		for i := range r.Values {
+			ptr = append(ptr, &r.Values[i])
+		}
+		if err := rows.Scan(ptr...); err != nil {
+			return nil, sqlError(ctx, err, "read inlined rows")
+		}
+		out = append(out, r)
+	}
+	return out, sqlError(ctx, rows.Err(), "read inlined rows")
+}
+
+// InlinedState tells whether rows came to t, or died in it, between two looks.
+type InlinedState struct{ Rows, LastBegin, Dead, LastEnd int64 }
+
+// InlinedState is the state of t now.
+func (v *View) InlinedState(ctx context.Context, t InlinedTable) (s InlinedState, err error) {
+	err = v.q.QueryRowContext(ctx, `SELECT count(*), coalesce(max(begin_snapshot), 0), count(end_snapshot), coalesce(max(end_snapshot), 0) FROM `+datafile.Quote(t.name)).Scan(&s.Rows, &s.LastBegin, &s.Dead, &s.LastEnd)
+	return s, sqlError(ctx, err, "read inlined rows")
+}

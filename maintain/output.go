@@ -1,0 +1,144 @@
+package maintain
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/scan"
+	"github.com/supertable-go/supertable/storage"
+)
+
+// output is the files of one batch on their way into data/: as those of a
+// write, they lie under a lease, get their names just before the commit, and
+// leave no trace after it.
+type output struct {
+	c     *catalog.Catalog
+	lease string
+	dir   string // of the table, relative to the data folder
+	level int64  // of compression
+
+	made      []string // relative to the data folder
+	committed bool
+	named     map[string]bool // what the commit named
+}
+
+func (r *Runner) output(ctx context.Context, t catalog.Table, level int64) (*output, error) {
+	lease, err := r.Catalog.Lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := &output{c: r.Catalog, lease: lease, dir: r.Catalog.Dir(t), level: level, named: map[string]bool{}}
+	if err := os.MkdirAll(filepath.Dir(o.path(o.dir+"x")), 0o777); err != nil {
+		return nil, errs.Wrap(errs.Unavailable, err, "make a folder under tmp")
+	}
+	return o, nil
+}
+
+// path is where a file lies until it is named.
+func (o *output) path(rel string) string {
+	return filepath.Join(o.c.Folder().LeaseDir(o.lease), filepath.FromSlash(rel))
+}
+
+// copy writes the rows of a query to one new file, durably. The query yields
+// the columns, then the lineage columns named.
+func (o *output) copy(ctx context.Context, conn engine.Conn, query string, cols []datafile.Column, lineage ...string) (catalog.NewFile, error) {
+	rel := o.dir + datafile.NewName()
+	path := o.path(rel)
+	o.made = append(o.made, rel)
+	ids := strings.TrimSuffix(datafile.FieldIDs(cols), "}")
+	for _, l := range lineage {
+		id := datafile.RowIDField
+		if l == scan.SnapshotColumn {
+			id = datafile.SnapshotIDField
+		}
+		ids += fmt.Sprintf(", %s: %d", l, id)
+	}
+	sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL %d, FIELD_IDS %s}, RETURN_STATS, WRITE_BLOOM_FILTER %t)",
+		query, datafile.QuoteText(path), o.level, ids, !datafile.HasFloat(cols))
+	rows, err := engine.Collect(ctx, conn, sql, nil)
+	if err != nil {
+		return catalog.NewFile{}, err
+	}
+	if len(rows) != 1 {
+		return catalog.NewFile{}, errs.New(errs.Internal, "the engine wrote %d files instead of one", len(rows))
+	}
+	if err := storage.SyncFile(path); err != nil {
+		return catalog.NewFile{}, err
+	}
+	sum, err := storage.Checksum(path)
+	if err != nil {
+		return catalog.NewFile{}, err
+	}
+	row := rows[0] // filename, count, file_size_bytes, footer_size_bytes, column_statistics
+	return catalog.NewFile{
+		Rel: rel, Records: toInt(row[1]), Size: toInt(row[2]), Footer: toInt(row[3]), SHA256: sum,
+		Stats: datafile.LeafStats(datafile.Leaves(cols), datafile.StatMap(row[4])),
+	}, nil
+}
+
+func toInt(v any) int64 {
+	switch n := v.(type) {
+	case int64:
+		return n
+	case uint64:
+		return int64(n)
+	}
+	return 0
+}
+
+// deletes writes a delete file of the data file at dataPath. The rows are
+// ascending and not none, each with the snapshot at which it died.
+func (o *output) deletes(dataPath string, rows []datafile.Delete) (*catalog.NewDelete, error) {
+	rel := o.dir + datafile.NewDeleteName()
+	path := o.path(rel)
+	o.made = append(o.made, rel)
+	size, footer, err := datafile.WriteDeletes(path, dataPath, rows, true)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := storage.Checksum(path)
+	if err != nil {
+		return nil, err
+	}
+	first, last := rows[0].Snapshot, rows[0].Snapshot
+	for _, d := range rows {
+		first, last = min(first, d.Snapshot), max(last, d.Snapshot)
+	}
+	return &catalog.NewDelete{Rel: rel, Count: int64(len(rows)), Size: size, Footer: footer, SHA256: sum, PartialMax: &last, Begin: first}, nil
+}
+
+// publish gives the files their names under data/.
+func (o *output) publish() error {
+	for _, rel := range o.made {
+		if err := o.c.Folder().Publish(o.lease, rel); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close removes the traces of what was committed, and what was not. A file
+// whose commit is in doubt stays for the sweeper, which asks the catalog.
+func (o *output) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, rel := range o.made {
+		if !o.named[rel] || !o.committed {
+			if !o.committed {
+				if named, err := o.c.Names(ctx, rel); err != nil || named {
+					continue
+				}
+			}
+			o.c.Folder().Unpublish(rel)
+		}
+		o.c.Folder().Retire(o.lease, rel)
+	}
+}
