@@ -65,7 +65,8 @@ func (m *manifest) result() BackupResult {
 // verified against its checksum on the way: a damaged one is Corrupt and there
 // is no backup. The folder appears when everything in it is on disk. It needs
 // CONTROL.
-func (s *Session) Backup(ctx context.Context, dir string) (BackupResult, error) {
+func (s *Session) Backup(ctx context.Context, dir string) (out BackupResult, err error) {
+	defer s.kept(ctx, "backup", false, func() int { return int(out.Files) })(&err)
 	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return BackupResult{}, err
 	}

@@ -71,7 +71,8 @@ func (o *MaintainOptions) how() maintain.How {
 // Compact writes data files with dead rows again without them and merges small
 // files, whatever the options say, of one table or, when table is "", of all.
 // Every retained snapshot answers as before. A missing table is NotFound.
-func (s *Session) Compact(ctx context.Context, table string, o *MaintainOptions) ([]CompactResult, error) {
+func (s *Session) Compact(ctx context.Context, table string, o *MaintainOptions) (_ []CompactResult, err error) {
+	defer s.audited(&ctx, "compact", "", table)(&err)
 	g, err := s.mayMaintain(ctx, table)
 	if err != nil {
 		return nil, err
@@ -91,7 +92,8 @@ func compactResults(list []maintain.Compacted) []CompactResult {
 // Flush moves what the catalog itself holds of the rows of one table, or of
 // all, into files: rows that it lists as dead, and rows that other DuckLake
 // clients put into it. Every retained snapshot answers as before.
-func (s *Session) Flush(ctx context.Context, table string, o *MaintainOptions) ([]FlushResult, error) {
+func (s *Session) Flush(ctx context.Context, table string, o *MaintainOptions) (_ []FlushResult, err error) {
+	defer s.audited(&ctx, "flush", "", table)(&err)
 	g, err := s.mayMaintain(ctx, table)
 	if err != nil {
 		return nil, err
@@ -111,13 +113,14 @@ func flushResults(list []maintain.Flushed) []FlushResult {
 // Expire removes old snapshots and gives their numbers: never the newest, never
 // one that has a tag, never one that a running reader may look at. Files that
 // only they named go at a later Clean.
-func (s *Session) Expire(ctx context.Context, o *ExpireOptions) ([]int64, error) {
+func (s *Session) Expire(ctx context.Context, o *ExpireOptions) (expired []int64, err error) {
+	if o == nil {
+		o = &ExpireOptions{}
+	}
+	defer s.kept(ctx, "expire", o.DryRun, func() int { return len(expired) })(&err)
 	g, err := s.mayMaintain(ctx, "")
 	if err != nil {
 		return nil, err
-	}
-	if o == nil {
-		o = &ExpireOptions{}
 	}
 	if o.KeepLast < 0 || o.OlderThan != nil && *o.OlderThan < 0 {
 		return nil, errs.New(errs.InvalidArgument, "what to keep cannot be less than nothing")
@@ -138,13 +141,14 @@ func (s *Session) Expire(ctx context.Context, o *ExpireOptions) ([]int64, error)
 // folder, sorted: files that no retained snapshot names any more, and files
 // that nobody ever committed. It never removes a file of a running write. In a
 // home that was moved or copied it is Denied until a write has settled that.
-func (s *Session) Clean(ctx context.Context, o *CleanOptions) ([]string, error) {
+func (s *Session) Clean(ctx context.Context, o *CleanOptions) (removed []string, err error) {
+	if o == nil {
+		o = &CleanOptions{}
+	}
+	defer s.kept(ctx, "clean", o.DryRun, func() int { return len(removed) })(&err)
 	g, err := s.mayMaintain(ctx, "")
 	if err != nil {
 		return nil, err
-	}
-	if o == nil {
-		o = &CleanOptions{}
 	}
 	if o.Grace != nil {
 		return s.st.keeper.Clean(ctx, g, *o.Grace, maintain.How{DryRun: o.DryRun})
@@ -156,15 +160,47 @@ func (s *Session) Clean(ctx context.Context, o *CleanOptions) ([]string, error) 
 	return s.st.keeper.Clean(ctx, g, grace, maintain.How{DryRun: o.DryRun})
 }
 
-// Maintain does what the options ask for: flush, compact, expire (when one of
-// its options is set), clean.
-func (s *Session) Maintain(ctx context.Context, o *MaintainOptions) (MaintainResult, error) {
+// kept is deferred by maintenance that removes things outside of snapshots:
+// what it did, and what was denied, is recorded.
+func (s *Session) kept(ctx context.Context, action string, dryRun bool, count func() int) func(*error) {
+	r := s.record(ctx, action, "")
+	return func(err *error) {
+		if *err == nil && (dryRun || count() == 0) {
+			return
+		}
+		r.Rows = int64(count())
+		s.put(r, *err)
+	}
+}
+
+// Maintain does what the options ask for: streams first (records that wait
+// move to their tables, old ones go), then flush, compact, expire (when one of
+// its options is set), clean, and the audit's retention.
+func (s *Session) Maintain(ctx context.Context, o *MaintainOptions) (_ MaintainResult, err error) {
+	defer s.audited(&ctx, "maintain", "", "")(&err)
 	g, err := s.mayMaintain(ctx, "")
 	if err != nil {
 		return MaintainResult{}, err
 	}
-	r, err := s.st.keeper.Maintain(ctx, g, o.how().DryRun)
+	dryRun := o.how().DryRun
+	if !dryRun {
+		if err := s.maintainStreams(ctx); err != nil {
+			return MaintainResult{}, err
+		}
+	}
+	r, err := s.st.keeper.Maintain(ctx, g, dryRun)
+	if err == nil && !dryRun {
+		_, err = s.TrimAudit(ctx)
+	}
 	return MaintainResult{Flush: flushResults(r.Flush), Compact: compactResults(r.Compact), Expired: r.Expired, Removed: r.Removed}, err
+}
+
+func (s *Session) maintainStreams(ctx context.Context) error {
+	if err := s.SettleStreams(ctx); err != nil {
+		return err
+	}
+	_, err := s.ExpireStreams(ctx, false)
+	return err
 }
 
 // mayMaintain gives the session's rights, if they allow maintenance. A table
@@ -238,29 +274,21 @@ func (s *SuperTable) maintain(ctx context.Context) error {
 		return nil
 	}
 	want := false
-	var g rbac.Grant
 	err := s.catalog.Read(ctx, func(v *catalog.View) error {
 		readOnly, err := v.ReadOnly(ctx)
 		if err != nil || readOnly {
 			return err
 		}
-		if want, err = s.keeper.Wanted(ctx, v); err != nil {
-			return err
-		}
-		p, err := s.policyIn(ctx, v)
-		if err != nil {
-			return err
-		}
-		who, err := p.Principal(Superuser)
-		if err != nil {
-			return err
-		}
-		g, err = p.Grant(who)
+		want, err = s.keeper.Wanted(ctx, v)
 		return err
 	})
 	if err != nil || !want {
 		return err
 	}
-	_, err = s.keeper.Maintain(ctx, g, false)
+	own, err := s.Session(ctx, Superuser)
+	if err != nil {
+		return err
+	}
+	_, err = own.Maintain(ctx, nil)
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -194,7 +195,8 @@ func (s *Session) withView(ctx context.Context, fn func(v *catalog.View, g rbac.
 	})
 }
 
-// Tables lists the tables, sorted by name. Of a table of which the principal
+// Tables lists the tables, sorted by name, without those of plans and write
+// statistics. Of a table of which the principal
 // sees some rows only, it tells the number of those, and neither files nor bytes.
 func (s *Session) Tables(ctx context.Context) (_ []TableInfo, err error) {
 	defer s.guarded(ctx, "tables", "")(&err)
@@ -205,7 +207,7 @@ func (s *Session) Tables(ctx context.Context) (_ []TableInfo, err error) {
 	err = s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
 		list, err := v.Listing(ctx)
 		for _, l := range list {
-			if !visible(g, l.Name) {
+			if !visible(g, l.Name) || ownRecords(l.Name) {
 				continue
 			}
 			info := TableInfo{Name: l.Name, Version: l.Version, Rows: l.Rows, Files: l.Files, Bytes: l.Bytes, Updated: l.Updated}
@@ -226,6 +228,13 @@ func (s *Session) Tables(ctx context.Context) (_ []TableInfo, err error) {
 		}
 	}
 	return out, nil
+}
+
+// ownRecords reports whether a table holds the records that the SuperTable
+// keeps of its own reads and writes. Listings leave them out: they come and go
+// with maintenance, by nobody's wish.
+func ownRecords(table string) bool {
+	return strings.EqualFold(table, monitor.Table(PlansStream)) || strings.EqualFold(table, monitor.Table(StatsStream))
 }
 
 // countVisible counts the rows of a table that the principal sees; 0 when he

@@ -45,14 +45,22 @@ func (r *Runner) Clean(ctx context.Context, g rbac.Grant, grace time.Duration, h
 			return nil, err
 		}
 	}
-	plan, err := r.planCleaning(ctx, grace)
-	if err != nil {
-		return nil, err
-	}
 	if how.DryRun {
-		return plan.paths(), nil
+		plan, err := r.planCleaning(ctx, grace)
+		return plan.paths(), err
 	}
-	return r.remove(ctx, plan)
+	removed := []string{}
+	done, err := r.Catalog.Unprotected(func() error { // a backup copies files that its catalog names
+		plan, err := r.planCleaning(ctx, grace)
+		if err == nil {
+			removed, err = r.remove(ctx, plan)
+		}
+		return err
+	})
+	if err == nil && !done && !how.Due {
+		err = errs.New(errs.Unavailable, "a backup is running and needs the files; clean again when it has ended")
+	}
+	return removed, err
 }
 
 func (c Cleaning) paths() []string {
