@@ -95,6 +95,10 @@ func (g *generator) integer(scope []source, depth int) string {
 			return "[" + a() + ", " + a() + "][1]"
 		case 11:
 			return "list_transform([" + a() + "], v -> v + 1)[1]"
+		case 17:
+			return "list_reduce([" + a() + ", " + a() + "], (v, w) -> v * w)"
+		case 18:
+			return "CAST(CAST(" + a() + " AS DECIMAL(4,1)) AS INTEGER)"
 		case 12:
 			return "nullif(" + a() + ", " + a() + ")"
 		case 13:
@@ -110,7 +114,8 @@ func (g *generator) integer(scope []source, depth int) string {
 	switch g.IntN(8) {
 	case 0, 1:
 		if c := g.columnOf(scope, number); c != "" {
-			return g.pick("CAST("+c+" AS INTEGER)", c+"::SMALLINT", "TRY_CAST("+c+" AS BIGINT)", "CAST("+c+" AS TINYINT)")
+			return g.pick("CAST("+c+" AS INTEGER)", c+"::SMALLINT", "TRY_CAST("+c+" AS BIGINT)", "CAST("+c+" AS TINYINT)",
+				"list_transform(["+c+"], v -> v::INTEGER)[1]", "[v::SMALLINT FOR v IN ["+c+"]][1]", "list_filter(["+c+"], v -> v::INT > 1)[1]::INT")
 		}
 	case 2:
 		if c := g.columnOf(scope, document); c != "" {
@@ -120,7 +125,7 @@ func (g *generator) integer(scope []source, depth int) string {
 		return fmt.Sprint(g.IntN(45))
 	}
 	if c := g.columnOf(scope, integer); c != "" {
-		return g.pick(c, c, c, c+"::TINYINT", "-"+c)
+		return g.pick(c, c, c, c+"::TINYINT", "-"+c, c+"::DECIMAL(4,1)", "CAST("+c+" AS DECIMAL(3,1))::INT")
 	}
 	return fmt.Sprint(g.IntN(45))
 }
