@@ -67,12 +67,12 @@ func (g *generator) any(scope []source, depth int) (string, kind) {
 	return g.integer(scope, depth), integer
 }
 
-// integer makes a whole number. Some of these fail on odd values: casts,
-// overflow, a date out of range, JSON.
+// integer makes a whole number, a BIGINT. Of tame values none is large; some
+// forms fail on odd ones: casts, overflow, a date out of range, JSON.
 func (g *generator) integer(scope []source, depth int) string {
 	if depth > 0 {
 		a := func() string { return g.integer(scope, depth-1) }
-		switch g.IntN(22) {
+		switch g.IntN(20) {
 		case 0, 1:
 			return "(" + a() + g.pick(" + ", " - ", " * ") + a() + ")"
 		case 2:
@@ -88,54 +88,60 @@ func (g *generator) integer(scope []source, depth int) string {
 		case 7:
 			return "coalesce(" + a() + ", " + a() + ")"
 		case 8:
-			return "CAST(" + g.float(scope, depth-1) + " AS INTEGER)"
-		case 9:
 			return "datediff('day', " + g.date(scope, depth-1) + ", " + g.date(scope, depth-1) + ")"
-		case 10:
+		case 9:
 			return "[" + a() + ", " + a() + "][1]"
-		case 11:
+		case 10:
 			return "list_transform([" + a() + "], v -> v + 1)[1]"
-		case 17:
-			return "list_reduce([" + a() + ", " + a() + "], (v, w) -> v * w)"
-		case 18:
-			return "CAST(CAST(" + a() + " AS DECIMAL(4,1)) AS INTEGER)"
-		case 12:
+		case 11:
 			return "nullif(" + a() + ", " + a() + ")"
-		case 13:
+		case 12:
 			return "greatest(" + a() + ", " + a() + ")"
-		case 14, 15:
-			if q := g.scalar(scope, depth-1); q != "" {
-				return q
-			}
-		case 16:
+		case 13, 14:
+			return g.scalar(scope, depth-1)
+		case 15:
 			return "TRY(" + a() + ")"
+		case 16:
+			return "list_reduce([" + a() + ", " + a() + "], (v, w) -> v * w)"
 		}
 	}
-	switch g.IntN(8) {
-	case 0, 1:
+	if form := g.integerColumn(scope); form != "" {
+		return "CAST(" + form + " AS BIGINT)"
+	}
+	return fmt.Sprintf("CAST(%d AS BIGINT)", g.IntN(45))
+}
+
+// integerColumn makes a whole number of one column, or "".
+func (g *generator) integerColumn(scope []source) string {
+	switch g.IntN(10) {
+	case 0, 1, 2:
 		if c := g.columnOf(scope, number); c != "" {
 			return g.pick("CAST("+c+" AS INTEGER)", c+"::SMALLINT", "TRY_CAST("+c+" AS BIGINT)", "CAST("+c+" AS TINYINT)",
 				"list_transform(["+c+"], v -> v::INTEGER)[1]", "[v::SMALLINT FOR v IN ["+c+"]][1]", "list_filter(["+c+"], v -> v::INT > 1)[1]::INT")
 		}
-	case 2:
-		if c := g.columnOf(scope, document); c != "" {
-			return g.pick("CAST(json_extract("+c+", '$.k') AS INTEGER)", "("+c+"->>'k')::INT", "json_array_length("+c+")")
-		}
 	case 3:
+		if c := g.columnOf(scope, document); c != "" {
+			return g.pick("json_extract("+c+", '$.k')", "("+c+"->>'k')", "json_array_length("+c+")")
+		}
+	case 4:
+		if c := g.columnOf(scope, float); c != "" {
+			return g.pick(c+"::INTEGER", c+"::TINYINT", "round("+c+")")
+		}
+	case 5:
 		return fmt.Sprint(g.IntN(45))
 	}
 	if c := g.columnOf(scope, integer); c != "" {
-		return g.pick(c, c, c, c+"::TINYINT", "-"+c, c+"::DECIMAL(4,1)", "CAST("+c+" AS DECIMAL(3,1))::INT")
+		return g.pick(c, c, c, c, c+"::TINYINT", "-"+c, c+"::DECIMAL(4,1)", "CAST("+c+" AS DECIMAL(3,1))", "list_transform(["+c+"], v -> v::TINYINT)[1]", "("+c+" + 100::SMALLINT)", "("+c+" * 100)", "("+c+" - 100)")
 	}
-	return fmt.Sprint(g.IntN(45))
+	if c := g.columnOf(scope, integerMade); c != "" {
+		return "(" + c + " % 997)"
+	}
+	return ""
 }
 
 // scalar is a subquery of one value, often about the row around it.
 func (g *generator) scalar(scope []source, depth int) string {
 	from, inner := g.from(depth, scope)
-	if len(inner) == 0 {
-		return ""
-	}
 	both := append(append([]source{}, inner...), scope...)
 	q := "(SELECT " + g.pick("max", "min", "count") + "(" + g.integer(inner, depth) + ") FROM " + from
 	if g.IntN(2) == 0 {
@@ -165,10 +171,12 @@ func (g *generator) text(scope []source, depth int) string {
 		case 7:
 			return "strftime(" + g.date(scope, depth-1) + ", '%Y')"
 		case 8:
-			return "regexp_extract('abc', " + a() + ")"
+			if c := g.columnOf(scope, word); c != "" {
+				return "regexp_extract('abc', " + c + ")"
+			}
 		}
 	}
-	if c := g.columnOf(scope, word, number, dateText); c != "" && g.IntN(6) > 0 {
+	if c := g.columnOf(scope, word, number, dateText, address, textMade); c != "" && g.IntN(6) > 0 {
 		return c
 	}
 	return g.pick("'ab'", "'b'", "''", "'5'")
@@ -176,38 +184,42 @@ func (g *generator) text(scope []source, depth int) string {
 
 func (g *generator) float(scope []source, depth int) string {
 	if depth > 0 {
-		switch g.IntN(8) {
+		switch g.IntN(6) {
 		case 0:
 			return "(" + g.float(scope, depth-1) + g.pick(" + ", " - ", " * ") + g.float(scope, depth-1) + ")"
 		case 1:
-			return g.pick("sqrt(", "ln(", "abs(") + g.float(scope, depth-1) + ")"
-		case 2:
 			return "(" + g.integer(scope, depth-1) + " / " + g.integer(scope, depth-1) + ")"
-		case 3:
+		case 2:
 			return "round(" + g.float(scope, depth-1) + ", 1)"
 		}
 	}
 	if c := g.columnOf(scope, float); c != "" && g.IntN(5) > 0 {
-		return g.pick(c, c, "CAST("+c+" AS DECIMAL(5,2))")
+		return "CAST(" + g.pick(c, c, c, "CAST("+c+" AS DECIMAL(5,2))", "CAST("+c+" AS DECIMAL(4,1))", "sqrt("+c+")", "ln("+c+")", "("+c+" * "+c+")") + " AS DOUBLE)"
 	}
-	return g.pick("1.5", "2.0", "0.25", "3::DOUBLE")
+	if c := g.columnOf(scope, floatMade); c != "" && g.IntN(3) > 0 {
+		return c
+	}
+	return g.pick("1.5::DOUBLE", "2.0::DOUBLE", "0.25::DOUBLE", "3::DOUBLE")
 }
 
 func (g *generator) date(scope []source, depth int) string {
 	if depth > 0 {
 		switch g.IntN(8) {
 		case 0:
-			return "(" + g.date(scope, depth-1) + " + " + g.integer(scope, depth-1) + "::INTEGER)"
+			return "(" + g.date(scope, depth-1) + " + (" + g.integer(scope, depth-1) + " % 99)::INTEGER)"
 		case 1:
 			return "date_trunc('month', " + g.date(scope, depth-1) + ")::DATE"
 		case 2:
-			return "(" + g.date(scope, depth-1) + " + to_months(" + g.integer(scope, depth-1) + "::INTEGER))::DATE"
+			return "(" + g.date(scope, depth-1) + " + to_months((" + g.integer(scope, depth-1) + " % 99)::INTEGER))::DATE"
 		case 3:
 			return "make_date(2000 + " + g.integer(scope, depth-1) + " % 20, 1, 1)"
 		}
 	}
+	if c := g.columnOf(scope, integer); c != "" && g.IntN(6) == 0 {
+		return g.pick("(DATE '2020-01-01' + "+c+"::INTEGER)", "make_date(("+c+" + 1000)::INTEGER, 1, 1)", "(DATE '2020-01-01' + to_years("+c+"::INTEGER))::DATE")
+	}
 	if c := g.columnOf(scope, dateText); c != "" && g.IntN(3) == 0 {
-		return g.pick("CAST("+c+" AS DATE)", "strptime("+c+", '%Y-%m-%d')::DATE")
+		return g.pick("CAST("+c+" AS DATE)", "strptime("+c+", '%Y-%m-%d')::DATE", "list_transform(["+c+"], v -> v::DATE)[1]")
 	}
 	if c := g.columnOf(scope, date); c != "" && g.IntN(5) > 0 {
 		return c
@@ -233,6 +245,11 @@ func (g *generator) test(scope []source, depth int) string {
 			return g.integer(scope, depth-1) + g.pick(" IN ", " NOT IN ") + "(SELECT " + g.integer(inner, depth-1) + " FROM " + from + ")"
 		}
 	}
+	if g.IntN(4) == 0 {
+		if t := g.plain(scope); t != "" {
+			return t
+		}
+	}
 	d := max(0, depth-1)
 	compare := g.pick(" = ", " < ", " > ", " <= ", " >= ", " <> ", " IS DISTINCT FROM ")
 	switch g.IntN(12) {
@@ -256,13 +273,33 @@ func (g *generator) test(scope []source, depth int) string {
 			return c
 		}
 	case 8:
-		return "regexp_matches('abc', " + g.text(scope, d) + ")"
+		if c := g.columnOf(scope, word); c != "" {
+			return "regexp_matches('abc', " + c + ")"
+		}
 	case 9:
 		if c := g.columnOf(scope, number); c != "" {
 			return "(" + c + g.pick(" = ", " > ", " IN ") + "(" + g.pick("5", "17") + "))" // the text is cast
 		}
 	}
 	return "(" + g.integer(scope, d) + compare + g.integer(scope, d) + ")"
+}
+
+// plain compares a column of a table with a constant: what the engine and the
+// planner of files move furthest down.
+func (g *generator) plain(scope []source) string {
+	k := []kind{integer, number, word, address, float, date, dateText}[g.IntN(7)]
+	c := g.columnOf(scope, k)
+	if c == "" {
+		return ""
+	}
+	value := map[kind]string{
+		integer: g.pick("7", "3", "20", "0", "2147483647"), number: g.pick("'5'", "'17'", "'HI'"), word: g.pick("'ab'", "'a'", "'H'", "'x'"),
+		address: g.pick("'H***@h'", "'h'", "'ann@h'"), float: g.pick("1.5", "2.25", "0"), date: g.pick("'2021-05-05'", "'2020-06-06'", "'0001-01-01'"), dateText: g.pick("'2021-05-05'", "'2020'"),
+	}[k]
+	if g.IntN(5) == 0 {
+		return c + g.pick(" IS NULL", " IS NOT NULL", " IN ("+value+")", " NOT IN ("+value+")", " BETWEEN "+value+" AND "+value)
+	}
+	return c + g.pick(" = ", " = ", " <> ", " < ", " > ", " <= ", " >= ") + value
 }
 
 // from makes a FROM clause and what it offers; outer is what a lateral
@@ -327,7 +364,7 @@ func (g *generator) relation(depth int) (string, source) {
 	case n == 2 && len(g.ctes) > 0:
 		c := g.ctes[g.IntN(len(g.ctes))]
 		alias := g.alias("w")
-		return c.alias + " AS " + alias, source{alias, c.columns}
+		return c.alias + " AS " + alias, source{alias, c.columns} // of kinds that are made
 	case n == 3 && g.union != nil:
 		alias := g.alias("u")
 		return "lake " + alias, source{alias, g.union}
@@ -367,10 +404,10 @@ func (g *generator) query(depth int, outer []source) (string, []column) {
 	for range 1 + g.IntN(3) {
 		e, k := g.any(all, depth)
 		name := g.alias("c")
-		items, out = append(items, e+" AS "+name), append(out, column{name, k})
+		items, out = append(items, e+" AS "+name), append(out, column{name, made(k)})
 	}
 	sql := "SELECT " + g.pick("", "", "DISTINCT ") + strings.Join(items, ", ") + " FROM " + from + where
-	if where == "" && g.IntN(3) == 0 && out[0].kind == integer {
+	if where == "" && g.IntN(3) == 0 && out[0].kind == integerMade {
 		sql += " WHERE " + out[0].name + " > 3" // an alias
 	}
 	return sql, out
@@ -389,7 +426,8 @@ func (g *generator) grouped(from, where string, scope []source, depth int) (stri
 	case 2:
 		agg, kind = g.pick("min(", "max(")+g.text(scope, depth)+")", word
 	case 3:
-		agg, kind = "string_agg("+g.text(scope, 0)+", ',' ORDER BY "+g.text(scope, 0)+")", kinds
+		c := g.text(scope, 0) // ordered by itself, so that the order is total
+		agg, kind = "string_agg("+c+", ',' ORDER BY "+c+")", word
 	case 4:
 		agg, kind = g.pick("min(", "max(")+g.date(scope, depth)+")", date
 	case 5:
@@ -397,18 +435,14 @@ func (g *generator) grouped(from, where string, scope []source, depth int) (stri
 	default:
 		agg = g.pick("sum(", "min(", "max(") + g.integer(scope, depth) + ")"
 	}
-	if kind != kinds && g.IntN(4) == 0 {
+	if g.IntN(4) == 0 {
 		agg += " FILTER (WHERE " + g.test(scope, depth) + ")"
-	}
-	if strings.HasPrefix(agg, "string_agg") { // its own order must be total
-		c := g.text(scope, 0)
-		agg, kind = "string_agg("+c+", ',' ORDER BY "+c+")", word
 	}
 	sql := "SELECT " + key + " AS " + a + ", " + agg + " AS " + b + " FROM " + from + where + " GROUP BY " + g.pick(a, "ALL", "1")
 	if g.IntN(3) == 0 {
 		sql += " HAVING " + g.pick("count(*) > 1", "max("+g.integer(scope, depth)+") > 3", a+" IS NOT NULL", b+" IS NOT NULL")
 	}
-	return sql, []column{{a, k}, {b, kind}}
+	return sql, []column{{a, made(k)}, {b, made(kind)}}
 }
 
 func (g *generator) windowed(from, where string, scope []source, depth int) (string, []column) {
@@ -419,7 +453,7 @@ func (g *generator) windowed(from, where string, scope []source, depth int) (str
 	if g.IntN(2) == 0 {
 		sql += " QUALIFY " + g.pick(b+" <= 3", b+" = 1 AND "+g.test(scope, depth))
 	}
-	return sql, []column{{a, k}, {b, integer}}
+	return sql, []column{{a, made(k)}, {b, integerMade}}
 }
 
 // combined makes a set operation over two queries of one shape.
@@ -429,7 +463,7 @@ func (g *generator) combined(depth int) (string, []column) {
 		from, scope := g.from(depth-1, nil)
 		return "SELECT " + g.integer(scope, depth) + " AS " + name + " FROM " + from + g.pick("", " WHERE "+g.test(scope, depth))
 	}
-	return part() + g.pick(" UNION ", " UNION ALL ", " EXCEPT ", " INTERSECT ", " UNION BY NAME ") + part(), []column{{name, integer}}
+	return part() + g.pick(" UNION ", " UNION ALL ", " EXCEPT ", " INTERSECT ", " UNION BY NAME ") + part(), []column{{name, integerMade}}
 }
 
 // statement makes a whole statement.
