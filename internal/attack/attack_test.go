@@ -1,9 +1,11 @@
 package attack
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -25,6 +27,7 @@ import (
 //	csv USER TABLE                  the same as CSV
 //	alter USER TABLE …              rename=, drop=, column= to=, type= to= [cast], add= type=
 //	drop USER TABLE, options USER [TABLE], option USER TABLE NAME VALUE, read-only USER, drop-super USER
+//	diff USER TABLE from= to=, changes USER [TABLE] from=, facts USER [TABLE]
 //	schema USER TABLE, tables USER, history USER [TABLE], stats USER, check USER, explain USER WHO [TABLE]
 //	role USER, user USER NAME [roles=(…)], modify USER NAME [name=] [roles=(…)], drop-role USER NAME, drop-user USER NAME
 //	roles USER, users USER, strip USER HASH
@@ -162,6 +165,14 @@ func (l *lake) call(c *script.Case, words []string) (string, error) {
 		return strings.Join(out, "\n"), err
 	case "stats":
 		return l.stats(s, c.Input)
+	case "diff":
+		rows, err := s.Diff(ctx, words[1], l.number(c, "from"), l.number(c, "to"), nil)
+		return lines(rows, err)
+	case "changes":
+		rows, err := s.Changes(ctx, words[1], l.number(c, "from"), nil)
+		return lines(rows, err)
+	case "facts":
+		return facts(ctx, s, words[1])
 	case "explain":
 		list, err := s.Explain(ctx, words[1], words[2])
 		for i := range list {
@@ -170,6 +181,56 @@ func (l *lake) call(c *script.Case, words []string) (string, error) {
 		return text(list), err
 	}
 	return l.governed(c, s, words)
+}
+
+func (l *lake) number(c *script.Case, key string) int64 {
+	n, err := strconv.ParseInt(c.Value(key, ""), 10, 64)
+	if err != nil {
+		l.t.Fatalf("%s: %v", c.Pos, err)
+	}
+	return n
+}
+
+// lines gives the rows of a result, sorted.
+func lines(rows *supertable.Rows, err error) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []string
+	for rows.Next() {
+		b := rows.Batch()
+		for i := range int(b.NumRows()) {
+			var cells []string
+			for _, col := range b.Columns() {
+				cells = append(cells, strings.Clone(col.ValueStr(i)))
+			}
+			out = append(out, strings.Join(cells, "|"))
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, "\n"), rows.Err()
+}
+
+// facts are those of the SuperTable, or of a table.
+func facts(ctx context.Context, s *supertable.Session, table string) (string, error) {
+	if table == "" {
+		m, err := s.SuperMeta(ctx)
+		out := fmt.Sprintf("files %d rows %d", m.Files, m.Rows)
+		for _, t := range m.Tables {
+			out += fmt.Sprintf(", %s files %d rows %d bytes %t", t.Name, t.Files, t.Rows, t.Size > 0)
+		}
+		return out, err
+	}
+	list, err := s.TableStats(ctx, table)
+	out := ""
+	for _, t := range list {
+		out += fmt.Sprintf("files %d rows %d bytes %t", t.Files, t.Rows, t.Size > 0)
+	}
+	if _, serr := s.TableSchema(ctx, table); (serr == nil) != (err == nil) {
+		return out, fmt.Errorf("schema: %v, statistics: %v", serr, err)
+	}
+	return out, err
 }
 
 func text(v any) string {

@@ -293,7 +293,7 @@ func (g *generator) plain(scope []source) string {
 		return ""
 	}
 	value := map[kind]string{
-		integer: g.pick("7", "3", "20", "0", "2147483647"), number: g.pick("'5'", "'17'", "'HI'"), word: g.pick("'ab'", "'a'", "'H'", "'x'"),
+		integer: g.pick("7", "7", "3", "3", "20", "0", "2147483647"), number: g.pick("'5'", "'17'", "'HI'"), word: g.pick("'ab'", "'a'", "'H'", "'x'"),
 		address: g.pick("'H***@h'", "'h'", "'ann@h'"), float: g.pick("1.5", "2.25", "0"), date: g.pick("'2021-05-05'", "'2020-06-06'", "'0001-01-01'"), dateText: g.pick("'2021-05-05'", "'2020'"),
 	}[k]
 	if g.IntN(5) == 0 {
@@ -388,6 +388,9 @@ func (g *generator) query(depth int, outer []source) (string, []column) {
 		if g.IntN(3) == 0 {
 			where += " AND " + g.test(all, depth)
 		}
+	}
+	if p := g.plain(scope); p != "" && g.IntN(3) == 0 {
+		where = " WHERE " + p + g.pick("", " AND "+g.test(all, depth))
 	}
 	switch g.IntN(10) {
 	case 0, 1, 2:

@@ -209,7 +209,7 @@ func (l *lake) answer(user, said, out string, err error) string {
 			l.t.Errorf("LEAK to %s of %q\n%s\n%s", user, m, said, out)
 		}
 	}
-	if strings.Contains(out, l.db.Home) || strings.Contains(out, ".parquet") && !strings.Contains(said, ".parquet") {
+	if strings.Contains(out, l.db.Home) || strings.Contains(out, ".parquet") && !strings.Contains(said, ".parquet") && !strings.Contains(said, "SHOW STATS") {
 		l.t.Errorf("an answer names files: %s\n%s", said, out)
 	}
 	return unstable.ReplaceAllString(out, "…")
@@ -217,4 +217,4 @@ func (l *lake) answer(user, said, out string, err error) string {
 
 // unstable are the parts of an answer that are other ones in each lake or run:
 // salted hashes and times.
-var unstable = regexp.MustCompile(`[0-9a-f]{47,64}|\d+\.\d{4} s`)
+var unstable = regexp.MustCompile(`[0-9a-f]{47,64}|[0-9a-f-]{36}(?:\.parquet)|\d+\.\d{4} s`)
