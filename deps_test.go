@@ -73,6 +73,7 @@ var layers = map[string]layer{
 	"internal/faulty":    {lower, declare},
 	"internal/testdb":    {append([]string{".", "engine/duckdb"}, lower...), declare},
 	"internal/crash":     {[]string{"*"}, ""},
+	"internal/attack":    {[]string{"*"}, ""},
 	"interop":            {[]string{"*"}, ""},
 	"bench":              {[]string{"*"}, ""},
 }

@@ -238,7 +238,7 @@ func (f *feed) plan(ctx context.Context, v *catalog.View, g rbac.Grant) error {
 	if err != nil {
 		return err
 	}
-	names, err := currentNames(ctx, v)
+	names, err := v.LastTableNames(ctx)
 	if err != nil {
 		return err
 	}

@@ -160,11 +160,26 @@ func (e queryEnv) Super(ctx context.Context, name string) (*query.Super, error) 
 	if err != nil {
 		return nil, err
 	}
-	guest := other.guest(e.principal)
+	who, err := e.today(ctx)
+	if err != nil {
+		return nil, err
+	}
+	guest := other.guest(who)
 	return guest, other.settleNamed(ctx, func(ctx context.Context) (g rbac.Grant, err error) {
 		err = other.catalog.Read(ctx, func(v *catalog.View) error { g, err = guest.Authorize(ctx, v); return err })
 		return g, err
 	}, e.text, &QueryOptions{})
+}
+
+// today gives the principal as he is called now: a session may have been open
+// since before he was renamed.
+func (e queryEnv) today(ctx context.Context) (who rbac.Principal, err error) {
+	err = e.st.catalog.Read(ctx, func(v *catalog.View) error {
+		g, err := e.st.grantIn(ctx, v, e.principal)
+		who = g.Principal()
+		return err
+	})
+	return who, err
 }
 
 // Engine gives the locked engine for a set of SuperTables.

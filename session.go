@@ -266,7 +266,7 @@ func (s *Session) Schema(ctx context.Context, table string) (out []Column, err e
 			return err
 		}
 		cols, err := v.Columns(ctx, t.ID, v.Head.ID)
-		for _, c := range scan.VisibleColumns(g.Rules(rbac.Meta, t.Name), cols) {
+		for _, c := range scan.VisibleColumns(g.Rules(rbac.Meta, t.Name), cols, nil) {
 			out = append(out, Column{Name: c.Name, Type: c.Type.SQL(), Nullable: c.Nullable})
 		}
 		return err
@@ -295,14 +295,17 @@ func (s *Session) History(ctx context.Context, table string) (_ []HistoryEntry, 
 		if s.st.catalog.Foreign() {
 			return nil // nobody kept one
 		}
-		names, err := currentNames(ctx, v)
+		names, err := v.LastTableNames(ctx)
 		if err != nil {
 			return err
 		}
 		list, err := v.History(ctx, id)
 		for _, e := range list {
-			now, lives := names[e.TableID]
-			if !visible(g, e.Table) || lives && !visible(g, now) || table == "" && monitor.SystemTable(e.Table) {
+			now, there := names[e.TableID]
+			if !there { // its snapshots are gone
+				now = e.Table
+			}
+			if !visible(g, e.Table) || !visible(g, now) || table == "" && monitor.SystemTable(e.Table) {
 				continue
 			}
 			from, err := lineage(e.Lineage)
@@ -310,23 +313,13 @@ func (s *Session) History(ctx context.Context, table string) (_ []HistoryEntry, 
 				return err
 			}
 			entry := HistoryEntry{Snapshot: e.Snapshot, Version: e.Version, Time: e.Time, Table: e.Table, Operation: e.Operation, Inserted: e.Inserted, Deleted: e.Deleted, Principal: e.Principal, Message: e.Message, Lineage: from}
-			if !g.AllRows(rbac.Meta, e.Table) || lives && !g.AllRows(rbac.Meta, now) {
+			if !g.AllRows(rbac.Meta, e.Table) || !g.AllRows(rbac.Meta, now) {
 				entry.Inserted, entry.Deleted, entry.Withheld = 0, 0, true
 			}
 			out = append(out, entry)
 		}
 		return err
 	})
-	return out, err
-}
-
-// currentNames gives the names of the live tables by id.
-func currentNames(ctx context.Context, v *catalog.View) (map[int64]string, error) {
-	tables, err := v.Tables(ctx, v.Head.ID)
-	out := make(map[int64]string, len(tables))
-	for _, t := range tables {
-		out[t.ID] = t.Name
-	}
 	return out, err
 }
 

@@ -75,6 +75,7 @@ func run(rows int64, files, runs int, only, out string) error {
 		{"flights", b.flights},
 		{"append", b.appends},
 		{"select", b.selects},
+		{"governed", b.governed},
 		{"upsert", b.upserts},
 		{"after", b.after},
 		{"commits", b.commits},

@@ -16,6 +16,7 @@ import (
 type peers struct {
 	lake    *supertable.Lake
 	session *supertable.Session
+	ruled   map[string]*supertable.Session // users with rules, by name
 	raw     *duckdb.DB
 	rawConn engine.Conn
 	duck    *duckdb.DB // with DuckLake; nil when the extension is not at hand
@@ -74,8 +75,11 @@ func (p *peers) close() {
 }
 
 // query runs a statement of ours to its end and gives its rows.
-func (p *peers) query(b *bench, sql string) ([][]string, error) {
-	rows, err := p.session.Query(b.ctx, sql, nil)
+func (p *peers) query(b *bench, sql string) ([][]string, error) { return collect(b, p.session, sql) }
+
+// collect runs a statement in a session to its end.
+func collect(b *bench, s *supertable.Session, sql string) ([][]string, error) {
+	rows, err := s.Query(b.ctx, sql, nil)
 	if err != nil {
 		return nil, err
 	}

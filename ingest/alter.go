@@ -47,6 +47,11 @@ func (w *Writer) Alter(ctx context.Context, g rbac.Grant, table string, a Altera
 		if err := w.permit(ctx, v, g, rbac.Create, table); err != nil {
 			return nil, err
 		}
+		if a.Rename != "" { // the rules of the new name will hold for it
+			if err := w.permit(ctx, v, g, rbac.Create, a.Rename); err != nil {
+				return nil, err
+			}
+		}
 		t, err := v.Table(ctx, table, v.Head.ID)
 		if err != nil {
 			return nil, err

@@ -94,6 +94,12 @@ func (j *job) govern() error {
 	return nil
 }
 
+// sees reports whether the principal sees every value of a column as it is.
+func (j *job) sees(column string) bool {
+	a, err := rbac.Decide(j.g.Rules(rbac.Write, j.name), j.name, rbac.Names(column), rbac.Use{Star: true})
+	return err == nil && a.Open() && len(a.Columns) > 0
+}
+
 // columnTest tells which columns some of the roles may set, and whether that
 // is all.
 func columnTest(rules []rbac.Rule, roles []string) (test func(string) bool, whole bool) {

@@ -14,6 +14,7 @@ import (
 	"github.com/supertable-go/supertable/ingest/source"
 	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/rbac"
+	"github.com/supertable-go/supertable/scan"
 )
 
 // job is one write from its input to its commit.
@@ -193,6 +194,10 @@ func (j *job) findHollow(ctx context.Context, v *catalog.View, st *state) error 
 			continue
 		}
 		t, ok := datafile.Unify(st.columns[i].Type, c.Type)
+		if !j.sees(c.Name) { // what the table does with the type would tell of values that he does not see
+			st.narrow[st.columns[i].ID] = true
+			continue
+		}
 		if err := j.findNarrow(ctx, v, st, st.columns[i], t); err != nil {
 			return err
 		}
@@ -273,11 +278,13 @@ func (j *job) open(ctx context.Context) error {
 	return j.w.Catalog.Read(ctx, func(v *catalog.View) error { return j.findHollow(ctx, v, j.base) })
 }
 
+// tableColumns are those of the table that the principal may set: what a text
+// is read as would tell of the others.
 func (j *job) tableColumns() []source.Column {
 	if !j.base.exists {
 		return nil
 	}
-	return SourceColumns(j.base.columns, j.in.Rename)
+	return SourceColumns(scan.VisibleColumns(j.g.Rules(rbac.Write, j.name), j.base.columns, nil), j.in.Rename)
 }
 
 // repeated answers a write whose id was seen before; done tells.
@@ -297,7 +304,7 @@ func (j *job) repeated(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, j.readError(ctx, err)
 	}
-	j.res = Result{Table: j.base.table.Name, signature: signature(j.o, rows[0][0].(int64))}
+	j.res = Result{Table: j.base.table.Name, signature: signature(j.g, j.name, j.o, rows[0][0].(int64))}
 	err = j.w.Catalog.Read(ctx, func(v *catalog.View) error {
 		done, err = duplicate(ctx, v, j.base.table.ID, j.o, &j.res)
 		return err
@@ -366,7 +373,7 @@ func (j *job) decide(ctx context.Context, v *catalog.View) (*catalog.Change, err
 	if st.exists != j.base.exists && j.o.DeleteOnly {
 		return nil, errs.New(errs.NotFound, "Table not found: %s", j.name)
 	}
-	j.res = Result{Table: j.name, Columns: j.width, signature: signature(j.o, j.raw.rows)}
+	j.res = Result{Table: j.name, Columns: j.width, signature: signature(j.g, j.name, j.o, j.raw.rows)}
 	if st.exists {
 		j.res.Table = st.table.Name
 		if dup, err := duplicate(ctx, v, st.table.ID, j.o, &j.res); dup || err != nil {

@@ -160,7 +160,7 @@ func (w *Writer) deleteAll(ctx context.Context, g rbac.Grant, table string, o Op
 		if err := w.governAll(ctx, v, g, t, o); err != nil {
 			return nil, err
 		}
-		res = Result{Table: t.Name, signature: signature(o, 0)}
+		res = Result{Table: t.Name, signature: signature(g, t.Name, o, 0)}
 		if dup, err := duplicate(ctx, v, t.ID, o, &res); dup || err != nil {
 			return nil, err
 		}
@@ -220,9 +220,15 @@ func record(g rbac.Grant, o Options, operation string, res *Result) catalog.Reco
 	}
 }
 
-// signature tells a repeated write from another one under the same id.
-func signature(o Options, rows int64) string {
-	text, _ := json.Marshal(map[string]any{"key": o.Key, "newer_than": o.NewerThan, "delete": o.DeleteOnly, "all": o.DeleteAll, "rows": rows})
+// signature tells a repeated write from another one under the same id. Those
+// of a principal who does not see all rows are his own: the first result of
+// another's write would tell of the rows that it met.
+func signature(g rbac.Grant, table string, o Options, rows int64) string {
+	m := map[string]any{"key": o.Key, "newer_than": o.NewerThan, "delete": o.DeleteOnly, "all": o.DeleteAll, "rows": rows}
+	if !g.AllRows(rbac.Write, table) {
+		m["by"] = g.Principal().Hash()
+	}
+	text, _ := json.Marshal(m)
 	return string(text)
 }
 

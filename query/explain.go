@@ -62,6 +62,9 @@ func (q *run) planLines(text string, analyzed bool) ([]string, error) {
 			return nil, errs.Wrap(errs.Internal, err, "the engine's plan cannot be read")
 		}
 		lines := []string{fmt.Sprintf("total time %.4f s · files %d of %d", whole.Latency, q.report.counts.FilesRead, q.report.counts.FilesTotal)}
+		if q.restricted() {
+			return q.scans(lines), nil
+		}
 		for len(whole.Children) == 1 && (whole.Operator == "" || strings.HasPrefix(whole.Operator, "EXPLAIN")) {
 			whole = whole.Children[0]
 		}
@@ -71,6 +74,9 @@ func (q *run) planLines(text string, analyzed bool) ([]string, error) {
 		return nil, errs.Wrap(errs.Internal, err, "the engine's plan cannot be read")
 	}
 	lines := []string{fmt.Sprintf("files %d of %d", q.report.counts.FilesRead, q.report.counts.FilesTotal)}
+	if q.restricted() {
+		return q.scans(lines), nil
+	}
 	for _, r := range roots {
 		lines = q.draw(lines, r, 0)
 	}
@@ -94,9 +100,6 @@ func (q *run) draw(lines []string, n planNode, depth int) []string {
 			facts = append(facts, strings.ToLower(key)+" "+q.fact(v))
 		}
 	}
-	if q.restricted() { // they tell of rows that do not exist for him, and of the policy
-		facts = nil
-	}
 	line := strings.Repeat("  ", depth) + strings.ReplaceAll(strings.TrimSpace(name), "_", " ")
 	if len(facts) > 0 {
 		line += "  [" + strings.Join(facts, "; ") + "]"
@@ -104,6 +107,17 @@ func (q *run) draw(lines []string, n planNode, depth int) []string {
 	lines = append(lines, line)
 	for _, c := range n.Children {
 		lines = q.draw(lines, c, depth+1)
+	}
+	return lines
+}
+
+// scans is the plan for a principal who sees a part of some table only: the
+// engine chooses operators and their order by the values and the number of all
+// rows, so that the plan would tell of those that he does not see (and its facts
+// of the policy).
+func (q *run) scans(lines []string) []string {
+	for _, r := range q.refs {
+		lines = append(lines, "SCAN "+r.t.Name)
 	}
 	return lines
 }

@@ -54,15 +54,12 @@ func newMember(ctx context.Context, v *catalog.View, g rbac.Grant, t catalog.Tab
 	if m.all, err = v.Columns(ctx, t.ID, at); err != nil {
 		return nil, err
 	}
-	name := t.Name
-	var current map[int64]string
-	if at != v.Head.ID {
-		if name, current, err = today(ctx, v, t); err != nil {
-			return nil, err
-		}
-		if !readable(g, name) {
-			return nil, nil
-		}
+	name, current, err := today(ctx, v, t, at)
+	if err != nil {
+		return nil, err
+	}
+	if !readable(g, name) {
+		return nil, nil
 	}
 	m.rules = g.Rules(rbac.ReadPermission(name), name)
 	m.policy = scan.Policy{Grant: g, Columns: m.all, Current: current}
@@ -78,22 +75,13 @@ func newMember(ctx context.Context, v *catalog.View, g rbac.Grant, t catalog.Tab
 	return m, nil
 }
 
-// today gives the name that a table of an older snapshot has now, and those of
-// its columns by id; its old names when it lives no more.
-func today(ctx context.Context, v *catalog.View, t catalog.Table) (string, map[int64]string, error) {
-	now, err := v.TableByID(ctx, t.ID, v.Head.ID)
-	if errs.KindOf(err) == errs.NotFound {
+// today gives the name that a table of a snapshot has now, or had when it was
+// dropped, and those of its columns by id; nil when they are the same.
+func today(ctx context.Context, v *catalog.View, t catalog.Table, at int64) (string, map[int64]string, error) {
+	if at == v.Head.ID {
 		return t.Name, nil, nil
 	}
-	if err != nil {
-		return "", nil, err
-	}
-	cols, err := v.Columns(ctx, t.ID, v.Head.ID)
-	names := make(map[int64]string, len(cols))
-	for _, c := range cols {
-		names[c.ID] = c.Name
-	}
-	return now.Name, names, err
+	return v.LastNames(ctx, t.ID)
 }
 
 // whole reports whether the principal sees the table as it is, by one rule alone.

@@ -211,7 +211,11 @@ func (q *run) showTables(ctx context.Context) (*Rows, error) {
 		q.report.snapshot(q.own, at.ID, true)
 		tables, err := v.Tables(ctx, at.ID)
 		for _, t := range tables {
-			if known(g, t.Name) {
+			name, _, err := today(ctx, v, t, at.ID)
+			if err != nil {
+				return err
+			}
+			if known(g, t.Name) && known(g, name) {
 				rows = append(rows, "("+datafile.QuoteText(t.Name)+")")
 			}
 		}

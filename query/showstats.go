@@ -81,18 +81,22 @@ func (b *statsBuilder) read(ctx context.Context, v *catalog.View, r *reference) 
 	if err != nil {
 		return err
 	}
+	name, current, err := today(ctx, v, t, r.at.ID)
+	if err != nil {
+		return err
+	}
 	g := r.super.grant
-	if !known(g, t.Name) {
+	if !known(g, t.Name) || !known(g, name) {
 		return missing
 	}
-	if !g.AllRows(rbac.Meta, t.Name) {
+	if !g.AllRows(rbac.Meta, t.Name) || !g.AllRows(rbac.Meta, name) {
 		return errs.New(errs.Denied, "SHOW STATS tells of all rows: you see a part of table %s only", t.Name)
 	}
 	cols, err := v.Columns(ctx, t.ID, r.at.ID)
 	if err != nil {
 		return err
 	}
-	cols = clearColumns(g.Rules(rbac.Meta, t.Name), t.Name, cols)
+	cols = clearColumns(g.Rules(rbac.Meta, name), name, cols, current)
 	leaves := datafile.Leaves(cols)
 	ids := make([]int64, len(leaves))
 	for i, l := range leaves {
@@ -109,15 +113,16 @@ func (b *statsBuilder) read(ctx context.Context, v *catalog.View, r *reference) 
 	return err
 }
 
-// clearColumns are the columns that a role shows in every row as they are.
-func clearColumns(rules []rbac.Rule, table string, cols []datafile.Column) []datafile.Column {
-	names := make([]string, len(cols))
+// clearColumns are the columns that a role shows in every row as they are;
+// current names them, by id, as the table has them now, or is nil.
+func clearColumns(rules []rbac.Rule, table string, cols []datafile.Column, current map[int64]string) []datafile.Column {
+	names := make([]rbac.Column, len(cols))
 	for i, c := range cols {
-		names[i] = c.Name
+		names[i] = rbac.Column{Name: c.Name, Now: current[c.ID]}
 	}
 	var out []datafile.Column
-	for _, c := range scan.VisibleColumns(rules, cols) {
-		access, err := rbac.Decide(rules, table, rbac.Names(names...), rbac.Use{Columns: []string{c.Name}})
+	for _, c := range scan.VisibleColumns(rules, cols, current) {
+		access, err := rbac.Decide(rules, table, names, rbac.Use{Columns: []string{c.Name}})
 		if err == nil && access.Rows.All && access.Clear(c.Name) {
 			out = append(out, c)
 		}

@@ -139,7 +139,11 @@ func (q *run) metadataView(ctx context.Context, v *catalog.View, r *reference) e
 	}
 	var rows []string
 	for _, t := range tables {
-		if !known(r.super.grant, t.Name) {
+		name, current, err := today(ctx, v, t, r.at.ID)
+		if err != nil {
+			return err
+		}
+		if !known(r.super.grant, t.Name) || !known(r.super.grant, name) {
 			continue
 		}
 		head := []string{datafile.QuoteText(r.super.Organization), datafile.QuoteText(r.super.Name), datafile.QuoteText(t.Name)}
@@ -151,7 +155,7 @@ func (q *run) metadataView(ctx context.Context, v *catalog.View, r *reference) e
 		if err != nil {
 			return err
 		}
-		for i, c := range scan.VisibleColumns(r.super.grant.Rules(rbac.Meta, t.Name), cols) {
+		for i, c := range scan.VisibleColumns(r.super.grant.Rules(rbac.Meta, name), cols, current) {
 			rows = append(rows, "("+strings.Join(append(head[:3:3], datafile.QuoteText(c.Name), fmt.Sprint(i+1), datafile.QuoteText(c.Type.SQL()), "'YES'"), ", ")+")")
 		}
 	}

@@ -34,10 +34,15 @@ func (g Grant) Policy() int64 { return g.policy }
 // Permits reports whether the grant allows p on the table called name; name
 // "" asks about the SuperTable itself. Control and Create need a role that
 // shows the table whole: who sees only a part of it could destroy or reveal
-// the rest.
+// the rest. Of the SuperTable they need one that shows every table whole: who
+// makes roles could give himself what his own hide.
 func (g Grant) Permits(p Permission, name string) bool {
-	for _, r := range g.rulesFor(p, name) {
-		if p != Control && p != Create || r.whole() {
+	for _, r := range g.roles {
+		ru := r.rule(name)
+		if ru == nil || !permits(r.Type, p) {
+			continue
+		}
+		if p != Control && p != Create || ru.whole() && (name != "" || r.hidesNothing()) {
 			return true
 		}
 	}

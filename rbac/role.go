@@ -262,6 +262,16 @@ func (r *Role) rule(table string) *rule {
 	return r.rules["*"]
 }
 
+// hidesNothing reports whether the role shows every table that it is about whole.
+func (r *Role) hidesNothing() bool {
+	for _, ru := range r.rules {
+		if !ru.whole() {
+			return false
+		}
+	}
+	return true
+}
+
 func validRoleName(s string) bool { return validName(s, "_-. ") }
 
 func validName(s, more string) bool {

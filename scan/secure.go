@@ -25,12 +25,16 @@ type Policy struct {
 
 // find looks a column up by the name that the policy knows it by.
 func (p Policy) find(name string) (datafile.Column, error) {
+	var found []datafile.Column
 	for _, c := range p.Columns {
 		if strings.EqualFold(p.name(c), name) {
-			return c, nil
+			found = append(found, c)
 		}
 	}
-	return datafile.Column{}, unfit()
+	if len(found) != 1 { // a dropped column may have had the name before another one
+		return datafile.Column{}, unfit()
+	}
+	return found[0], nil
 }
 
 // name is what the policy calls a column.
@@ -320,11 +324,11 @@ func (p Policy) Constants(f rbac.Compare) (datafile.Column, []string, bool) {
 }
 
 // VisibleColumns are those columns of a table that exist for a principal with
-// the rules.
-func VisibleColumns(rules []rbac.Rule, cols []datafile.Column) []datafile.Column {
+// the rules; current names them, by id, as the table has them now, or is nil.
+func VisibleColumns(rules []rbac.Rule, cols []datafile.Column, current map[int64]string) []datafile.Column {
 	names := make([]rbac.Column, len(cols))
 	for i, c := range cols {
-		names[i].Name = c.Name
+		names[i] = rbac.Column{Name: c.Name, Now: current[c.ID]}
 	}
 	var out []datafile.Column
 	for _, n := range rbac.Visible(rules, names) {

@@ -12,6 +12,8 @@ import (
 	"github.com/supertable-go/supertable/ingest"
 	"github.com/supertable-go/supertable/ingest/source"
 	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/rbac"
+	"github.com/supertable-go/supertable/scan"
 )
 
 // Check is something that every row of a file must keep; one field is set.
@@ -129,7 +131,7 @@ func (l *load) tableColumns(ctx context.Context) (out []source.Column, err error
 			return err
 		}
 		cols, err := v.Columns(ctx, t.ID, v.Head.ID)
-		out = ingest.SourceColumns(cols, l.rename)
+		out = ingest.SourceColumns(scan.VisibleColumns(l.g.Rules(rbac.Write, t.Name), cols, nil), l.rename) // what a text is read as would tell of the others
 		return err
 	})
 	return out, err
