@@ -113,11 +113,8 @@ func TestBackupAndRestore(t *testing.T) {
 	db := testdb.Open(t)
 	s := db.Session("shop")
 	fillBackup(t, s)
-	staged := filepath.Join(home(db, "shop"), "staging", "area", "f.parquet")
-	if err := os.MkdirAll(filepath.Dir(staged), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(staged, []byte("staged"), 0o666); err != nil {
+	staged, err := s.StageFrom(t.Context(), "area", "f.csv", strings.NewReader("id\n1\n"), nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	want := answers(t, s)
@@ -154,7 +151,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if d := cmp.Diff(want, answers(t, o)); d != "" {
 		t.Error(d)
 	}
-	if b, err := os.ReadFile(filepath.Join(other.Home, "elsewhere", "copied", "staging", "area", "f.parquet")); string(b) != "staged" {
+	if b, err := os.ReadFile(filepath.Join(other.Home, "elsewhere", "copied", "staging", "area", staged.File)); string(b) != "id\n1\n" {
 		t.Errorf("staging: %q %v", b, err)
 	}
 	// The copy goes its own way, and remembers the write ids.

@@ -364,7 +364,7 @@ func TestStagingAsks(t *testing.T) {
 		"run":        func(s *supertable.Session) error { _, err := s.RunPipe(t.Context(), "p", ""); return err },
 		"run-hidden": func(s *supertable.Session) error { _, err := s.RunPipe(t.Context(), "hidden", ""); return err },
 		"watch": func(s *supertable.Session) error {
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			return s.WatchPipes(ctx, "p", nil)
 		},

@@ -205,7 +205,7 @@ func TestM14MonitoringDown(t *testing.T) {
 	if err := l.Flush(t.Context()); err == nil {
 		t.Error("a record that could not be kept was called durable")
 	}
-	if _, err := broken.ExecContext(t.Context(), "ALTER TABLE supertable_gone RENAME TO supertable_chunk"); err != nil {
+	if _, err := broken.ExecContext(t.Context(), "ALTER TABLE supertable_gone RENAME TO supertable_chunk; UPDATE supertable_log SET touched = 1"); err != nil {
 		t.Fatal(err)
 	}
 	closeLogger(t, l)

@@ -70,7 +70,7 @@ func (v *View) Files(ctx context.Context, table Table, at int64, stats []int64) 
 	defer func() { _ = rows.Close() }()
 	var out []File
 	for rows.Next() {
-		f, err := v.scanFile(rows, table)
+		f, err := v.scanFile(ctx, rows, table)
 		if err != nil {
 			return nil, err
 		}
@@ -93,13 +93,16 @@ func (v *View) Files(ctx context.Context, table Table, at int64, stats []int64) 
 	return out, v.loadStats(ctx, table, out, stats)
 }
 
-func (v *View) scanFile(rows *sql.Rows, table Table) (File, error) {
+func (v *View) scanFile(ctx context.Context, rows *sql.Rows, table Table) (File, error) {
 	var f File
 	var path, dpath, format, dformat, key, dkey sql.NullString
 	var rel, drel sql.NullBool
 	var partial, mapping, did, dcount, dsize, dfooter, dbegin, dpartial sql.NullInt64
 	err := rows.Scan(&f.ID, &path, &rel, &format, &f.Records, &f.Size, &f.Footer, &f.RowIDStart, &f.Begin, &partial, &mapping, &key,
 		&did, &dpath, &drel, &dformat, &dcount, &dsize, &dfooter, &dbegin, &dpartial, &dkey)
+	if cerr := errs.FromContext(ctx, "read the files"); err != nil && cerr != nil {
+		return f, cerr // rows that were called off cannot be read either
+	}
 	if err != nil {
 		return f, errs.Wrap(errs.Corrupt, err, "the catalog has an unreadable row for a data file")
 	}

@@ -238,7 +238,7 @@ func TestLogIsSharedAndBounded(t *testing.T) {
 	a, b := openFolder(t, folder, small), openFolder(t, folder, small)
 	busy(t, a, "a", 1)
 	most := int64(0)
-	for i := range 150 {
+	for i := range 500 {
 		mustCommit(t, []*Catalog{a, b}[i%2], addRows("a", 1))
 		if i%10 == 9 {
 			a.log.working.Wait()

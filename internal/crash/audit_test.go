@@ -247,6 +247,9 @@ func TestUnwritableAudit(t *testing.T) {
 	if err := send(t.Context(), s, "t", []row{{1, 1}}, nil); err == nil {
 		t.Error("a row was written without a record")
 	}
+	if _, err := s.VerifyAudit(t.Context(), ""); err == nil { // what waits is tried now
+		t.Error("an audit that is away was verified")
+	}
 	whole()
 	if got, err := testdb.TryQuery(t.Context(), s, "SELECT 2", nil); err != nil || got != "2" {
 		t.Errorf("a read: %s (%v)", got, err)
@@ -310,7 +313,7 @@ func makeForeign(t *testing.T, home string) {
 	}
 	defer func() { _ = db.Close() }()
 	var drop []string
-	rows, err := db.QueryContext(t.Context(), `SELECT 'DROP ' || type || ' ' || name FROM sqlite_master WHERE type IN ('table', 'index') AND name LIKE 'supertable%' ORDER BY type`)
+	rows, err := db.QueryContext(t.Context(), `SELECT 'DROP ' || type || ' ' || name FROM sqlite_master WHERE type IN ('table', 'index', 'trigger') AND name LIKE 'supertable%' ORDER BY type <> 'trigger', type`)
 	if err != nil {
 		t.Fatal(err)
 	}
