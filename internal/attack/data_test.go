@@ -70,7 +70,7 @@ var fields = []field{
 	{"m", integer, "int64", span(1, 40), []any{0, 9223372036854775807, -9223372036854775807}, []map[string]any{{"type": "null"}, {"type": "constant", "value": 3}}},
 	{"s", integer, "int16", span(1, 40), []any{0, 32767, -32768}, []map[string]any{{"type": "null"}}},
 	{"num", number, "text", func(r *rand.Rand) any { return fmt.Sprint(1 + r.IntN(40)) }, []any{"HIDNUM", "", "99999999999999999999"}, []map[string]any{{"type": "null"}, {"type": "constant", "value": "5"}}},
-	{"txt", word, "text", oneOf("ab", "abc", "b", "cd", "x"), []any{"HIDTXT", "(HID", "HID\\", "HID[a"}, []map[string]any{{"type": "first", "n": 1}, {"type": "constant", "value": "ab"}, {"type": "null"}}},
+	{"txt", word, "text", oneOf("ab", "abc", "b", "cd", "x"), []any{"HIDTXT", "HID(", "HID\\", "HID[a"}, []map[string]any{{"type": "first", "n": 1}, {"type": "constant", "value": "ab"}, {"type": "null"}}},
 	{"mail", address, "text", oneOf("ann@h", "bob@h", "cyd@h"), []any{"HIDMAIL@h", "HID@h"}, []map[string]any{{"type": "email"}, {"type": "last", "n": 1}}},
 	{"f", float, "float64", func(r *rand.Rand) any { return float64(1+r.IntN(40)) / 4 }, []any{0, 1e308, -1e308}, []map[string]any{{"type": "null"}, {"type": "constant", "value": 1.5}}},
 	{"dec", float, "decimal(6,2)", func(r *rand.Rand) any { return fmt.Sprintf("%d.25", 1+r.IntN(40)) }, []any{"9999.99", "-9999.99", "0"}, []map[string]any{{"type": "null"}}},
