@@ -178,12 +178,12 @@ func dropPartial(dir string) {
 }
 
 // copyInto copies the SuperTable into dir and enters what it copied.
-func (st *SuperTable) copyInto(ctx context.Context, dir string, m *manifest) error {
-	staged, err := backedStaging(st.folder) // before the catalog: what it lists of them is there
+func (s *SuperTable) copyInto(ctx context.Context, dir string, m *manifest) error {
+	staged, err := backedStaging(s.folder) // before the catalog: what it lists of them is there
 	if err != nil {
 		return err
 	}
-	info, err := st.catalog.CopyTo(ctx, dir)
+	info, err := s.catalog.CopyTo(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (st *SuperTable) copyInto(ctx context.Context, dir string, m *manifest) err
 		jobs = append(jobs, copyJob{from: f.Path, rel: "data/" + f.Rel, bytes: f.Size, sha256: f.SHA256, must: true})
 	}
 	for _, rel := range staged {
-		jobs = append(jobs, copyJob{from: filepath.Join(st.folder.Root(), filepath.FromSlash(rel)), rel: rel, bytes: -1})
+		jobs = append(jobs, copyJob{from: filepath.Join(s.folder.Root(), filepath.FromSlash(rel)), rel: rel, bytes: -1})
 	}
 	files, err := copyAll(ctx, dir, jobs, openPlain)
 	m.Files = append(m.Files, files...)

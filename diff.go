@@ -139,10 +139,11 @@ func (l *looks) look(ctx context.Context, x *side) error {
 	if x == nil {
 		return nil
 	}
-	key := x.table
+	parts := []string{x.table}
 	for _, c := range x.columns {
-		key += fmt.Sprintf("\x00%d %s", c.ID, c.Name)
+		parts = append(parts, fmt.Sprintf("%d %s", c.ID, c.Name))
 	}
+	key := strings.Join(parts, "\x00")
 	visible, ok := l.seen[key]
 	if !ok {
 		rows, err := l.s.Query(ctx, "SELECT * FROM "+x.from()+" LIMIT 0", nil)

@@ -81,6 +81,7 @@ func birth(now time.Time) catalog.Policy {
 func roleDocument(r *rbac.Role) catalog.Document {
 	return catalog.Document{Hash: r.Hash, Text: string(r.Document())}
 }
+
 func userDocument(u *rbac.User) catalog.Document {
 	return catalog.Document{Hash: u.Hash, Text: string(u.Document())}
 }

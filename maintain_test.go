@@ -504,12 +504,10 @@ func TestClean(t *testing.T) {
 	if gone := k.clean(); len(gone) != 0 {
 		t.Errorf("a second time: %v", gone)
 	}
-	if _, err := k.Clean(t.Context(), &supertable.CleanOptions{Grace: ptr(-time.Second)}); supertable.KindOf(err) != supertable.InvalidArgument {
+	if _, err := k.Clean(t.Context(), &supertable.CleanOptions{Grace: new(-time.Second)}); supertable.KindOf(err) != supertable.InvalidArgument {
 		t.Errorf("a negative grace: %v", err)
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // TestCleanNamed: a file that a snapshot names stays, though a catalog says
 // that it waits for deletion.
@@ -591,7 +589,7 @@ func TestReadOnlyIsNotMaintained(t *testing.T) {
 	k := newKept(t)
 	k.put("t", `[{"k":1,"v":"a"}]`)
 	k.put("t", `[{"k":2,"v":"b"}]`)
-	if _, _, err := k.Create(t.Context(), "default", "main", &supertable.CreateOptions{ReadOnly: ptr(true)}); err != nil {
+	if _, _, err := k.Create(t.Context(), "default", "main", &supertable.CreateOptions{ReadOnly: new(true)}); err != nil {
 		t.Fatal(err)
 	}
 	for name, call := range map[string]func() error{

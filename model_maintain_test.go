@@ -146,7 +146,7 @@ func (h *keeping) alter(table string) {
 		typ := []string{"text", "int32", "float32"}[h.r.IntN(3)]
 		a.Add = &supertable.AddColumn{Name: name, Type: map[string]string{"text": "VARCHAR", "int32": "INTEGER", "float32": "REAL"}[typ]}
 		if typ == "int32" {
-			a.Add.Default = ptr("7")
+			a.Add.Default = new("7")
 		}
 		h.columns[table] = append(cols, name+":"+typ)
 	case 1:

@@ -100,7 +100,6 @@ type returnWalk struct {
 	now    past
 	states []past // by snapshot
 	ids    int
-	made   []int64 // per snapshot: which creation of the table it is of
 	log    []string
 	values int
 }

@@ -50,8 +50,10 @@ func TestDifferencesAreGoverned(t *testing.T) {
 			return reader.Diff(ctx, "t", 1, 2, &supertable.DiffOptions{Key: []string{"secret"}})
 		}, "invalid_argument: Missing column(s): secret"},
 		{"diff of a hidden table", func() (*supertable.Rows, error) { return reader.Diff(ctx, "hidden", 0, 3, nil) }, "not_found: Table not found: default/m/hidden"},
-		{"changes", func() (*supertable.Rows, error) { return reader.Changes(ctx, "t", 1, nil) },
-			"change|snapshot|id|land|mail delete|2|1|US|*** insert|2|1|US|*** insert|2|3|US|***"},
+		{
+			"changes", func() (*supertable.Rows, error) { return reader.Changes(ctx, "t", 1, nil) },
+			"change|snapshot|id|land|mail delete|2|1|US|*** insert|2|1|US|*** insert|2|3|US|***",
+		},
 		{"changes of all", func() (*supertable.Rows, error) { return reader.Changes(ctx, "", 2, nil) }, "change|snapshot|table"},
 		{"changes of a hidden table", func() (*supertable.Rows, error) { return reader.Changes(ctx, "hidden", 0, nil) }, "not_found: Table not found: default/m/hidden"},
 	} {

@@ -384,7 +384,7 @@ func TestStagingAsks(t *testing.T) {
 				}
 			}
 			if err != nil || terr != nil || herr != nil {
-				return fmt.Errorf("%v %v %v", err, terr, herr)
+				return fmt.Errorf("%w %w %w", err, terr, herr)
 			}
 			return fmt.Errorf("%d areas", len(tree))
 		},

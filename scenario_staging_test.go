@@ -192,9 +192,13 @@ func TestStagedBytesComeBack(t *testing.T) {
 	db := testdb.Open(t)
 	s := db.Session("main")
 	for _, c := range []struct{ name, text, format string }{
-		{"a.csv", "id,name\n1,a\n2,\n", "csv"}, {"a.json", `[{"id":1,"name":"a"},{"id":2}]`, "json"}, {"a.ndjson", "{\"id\":1,\"name\":\"a\"}\n{\"id\":2}\n", "ndjson"},
-		{"a.csv.gz", packed(t, "id,name\n1,a\n2,\n"), "csv"}, {"a.arrow", ipcFile(t, `[{"id":1,"name":"a"},{"id":2}]`), "arrow"},
-		{"A.TSV", "id\tname\n1\ta\n2\t\n", "csv"}, {"*[x]?.csv", "id,name\n1,a\n2,\n", "csv"},
+		{"a.csv", "id,name\n1,a\n2,\n", "csv"},
+		{"a.json", `[{"id":1,"name":"a"},{"id":2}]`, "json"},
+		{"a.ndjson", "{\"id\":1,\"name\":\"a\"}\n{\"id\":2}\n", "ndjson"},
+		{"a.csv.gz", packed(t, "id,name\n1,a\n2,\n"), "csv"},
+		{"a.arrow", ipcFile(t, `[{"id":1,"name":"a"},{"id":2}]`), "arrow"},
+		{"A.TSV", "id\tname\n1\ta\n2\t\n", "csv"},
+		{"*[x]?.csv", "id,name\n1,a\n2,\n", "csv"},
 	} {
 		f := stagePut(t, s, "In", c.name, c.text)
 		if f.Format != c.format || f.Rows != 2 || f.Bytes != int64(len(c.text)) || !regexp.MustCompile(`^[0-9]{17}_`).MatchString(f.File) || !strings.HasSuffix(f.File, "_"+c.name) {

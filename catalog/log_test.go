@@ -23,8 +23,13 @@ import (
 func TestRecordKeepsStatements(t *testing.T) {
 	want := []logged{
 		{"INSERT INTO t VALUES (?, ?)", []driver.NamedValue{
-			{Ordinal: 1, Value: int64(math.MinInt64)}, {Ordinal: 2, Name: "n", Value: 1.5}, {Ordinal: 3, Value: "ä\x00'"},
-			{Ordinal: 4, Value: []byte{}}, {Ordinal: 5, Value: []byte{0, 255}}, {Ordinal: 6, Value: nil}, {Ordinal: 7, Value: ""},
+			{Ordinal: 1, Value: int64(math.MinInt64)},
+			{Ordinal: 2, Name: "n", Value: 1.5},
+			{Ordinal: 3, Value: "ä\x00'"},
+			{Ordinal: 4, Value: []byte{}},
+			{Ordinal: 5, Value: []byte{0, 255}},
+			{Ordinal: 6, Value: nil},
+			{Ordinal: 7, Value: ""},
 		}, 1},
 		{"CREATE TABLE x (a)", nil, -1},
 	}

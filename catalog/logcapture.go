@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql/driver"
+	"slices"
 	"strings"
 
 	"github.com/mattn/go-sqlite3"
@@ -69,8 +70,8 @@ func (t *transaction) changed() bool { return len(t.body) > logRecordHead || t.o
 
 // find gives the newest savepoint of that name.
 func (t *transaction) find(name string) int {
-	for i := len(t.marks) - 1; i >= 0; i-- {
-		if strings.EqualFold(t.marks[i].name, name) {
+	for i, v := range slices.Backward(t.marks) {
+		if strings.EqualFold(v.name, name) {
 			return i
 		}
 	}

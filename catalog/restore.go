@@ -363,15 +363,15 @@ func (v *View) inlinedColumns(ctx context.Context, t InlinedTable) (string, erro
 		return "", sqlError(ctx, err, "read the inlined tables")
 	}
 	defer func() { _ = rows.Close() }()
-	out := ""
+	var out strings.Builder
 	for rows.Next() {
 		var name string
 		if err := rows.Scan(&name); err != nil {
 			return "", sqlError(ctx, err, "read the inlined tables")
 		}
-		out += ", " + quoteName(name)
+		out.WriteString(", " + quoteName(name))
 	}
-	return out, sqlError(ctx, rows.Err(), "read the inlined tables")
+	return out.String(), sqlError(ctx, rows.Err(), "read the inlined tables")
 }
 
 func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bufio"
+	"maps"
 	"os"
 	"regexp"
 	"strconv"
@@ -120,9 +121,7 @@ func (p *sqllogicParser) loop(name string, values []string, vars map[string]stri
 	for _, v := range values {
 		p.at = start
 		inner := map[string]string{name: v}
-		for k, old := range vars {
-			inner[k] = old
-		}
+		maps.Copy(inner, vars)
 		p.block(inner, true)
 	}
 }

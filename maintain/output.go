@@ -53,14 +53,15 @@ func (o *output) copy(ctx context.Context, conn engine.Conn, query string, cols 
 	rel := o.dir + datafile.NewName()
 	path := o.path(rel)
 	o.made = append(o.made, rel)
-	ids := strings.TrimSuffix(datafile.FieldIDs(cols), "}")
+	fields := []string{strings.TrimSuffix(datafile.FieldIDs(cols), "}")}
 	for _, l := range lineage {
 		id := datafile.RowIDField
 		if l == scan.SnapshotColumn {
 			id = datafile.SnapshotIDField
 		}
-		ids += fmt.Sprintf(", %s: %d", l, id)
+		fields = append(fields, fmt.Sprintf("%s: %d", l, id))
 	}
+	ids := strings.Join(fields, ", ")
 	sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL %d, FIELD_IDS %s}, RETURN_STATS, WRITE_BLOOM_FILTER %t)",
 		query, datafile.QuoteText(path), o.level, ids, !datafile.HasFloat(cols))
 	rows, err := engine.Collect(ctx, conn, sql, nil)

@@ -161,10 +161,10 @@ func PlanExpiry(snapshots []catalog.Retained, r Retention, now time.Time, floor 
 // lastOrdinary is the id of the nth newest snapshot that changed an ordinary
 // table; 0 when there are not so many.
 func lastOrdinary(snapshots []catalog.Retained, n int64) int64 {
-	for i := len(snapshots) - 1; i >= 0; i-- {
-		if snapshots[i].Ordinary {
+	for _, snapshot := range slices.Backward(snapshots) {
+		if snapshot.Ordinary {
 			if n--; n == 0 {
-				return snapshots[i].ID
+				return snapshot.ID
 			}
 		}
 	}

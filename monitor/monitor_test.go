@@ -61,8 +61,16 @@ func TestChunksComeBack(t *testing.T) {
 		var one row
 		for k := range 1 + r.IntN(6) {
 			v := []value{
-				{}, boolValue(r.IntN(2) == 0), {kind: integer, i: int64(r.Uint64())}, {kind: float, f: r.NormFloat64() * math.Pow(10, float64(r.IntN(40)-20))}, {kind: float, f: float64(r.IntN(100))},
-				{kind: float, f: math.Inf(1)}, {kind: float, f: math.Inf(-1)}, textValue(words[r.IntN(len(words))]), {kind: other, s: `{"a":[1,null,"x"]}`}, {kind: other, s: "1e400"},
+				{},
+				boolValue(r.IntN(2) == 0),
+				{kind: integer, i: int64(r.Uint64())},
+				{kind: float, f: r.NormFloat64() * math.Pow(10, float64(r.IntN(40)-20))},
+				{kind: float, f: float64(r.IntN(100))},
+				{kind: float, f: math.Inf(1)},
+				{kind: float, f: math.Inf(-1)},
+				textValue(words[r.IntN(len(words))]),
+				{kind: other, s: `{"a":[1,null,"x"]}`},
+				{kind: other, s: "1e400"},
 			}[r.IntN(10)]
 			one = append(one, field{fmt.Sprintf("f%d %s", k, words[r.IntN(len(words))]), v})
 		}
@@ -251,8 +259,8 @@ func TestQueueHoldsBack(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- q.put(t.Context(), row{}) }()
 	select {
-	case <-done:
-		t.Fatal("did not wait")
+	case err := <-done:
+		t.Fatal("did not wait", err)
 	case <-time.After(20 * time.Millisecond):
 	}
 	if n := len(q.take()); n != 3 {
@@ -264,8 +272,8 @@ func TestQueueHoldsBack(t *testing.T) {
 	huge := row{{"x", value{kind: text, s: strings.Repeat("x", queueBytes)}}}
 	go func() { done <- q.put(t.Context(), huge) }()
 	select {
-	case <-done:
-		t.Fatal("bytes are not bounded")
+	case err := <-done:
+		t.Fatal("bytes are not bounded", err)
 	case <-time.After(20 * time.Millisecond):
 	}
 	q.close()

@@ -196,9 +196,7 @@ func (n *Notes) beside(do func()) {
 		return
 	}
 	n.moving = true
-	n.work.Add(1)
-	go func() {
-		defer n.work.Done()
+	n.work.Go(func() {
 		do()
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -206,7 +204,7 @@ func (n *Notes) beside(do func()) {
 		if len(n.waiting) > 0 && n.timer == nil && !n.closed {
 			n.later()
 		}
-	}()
+	})
 }
 
 // Wrote counts a write whose commit kept its record.

@@ -75,25 +75,25 @@ type Report struct {
 // Report gives the report so far.
 func (r *Rows) Report() Report { return r.q.report.public() }
 
-func (p *report) public() Report {
+func (r *report) public() Report {
 	out := Report{
-		Timings: p.timings, FilesTotal: p.counts.FilesTotal, FilesRead: p.counts.FilesRead, BytesTotal: p.counts.BytesTotal, BytesRead: p.counts.BytesRead,
-		Rows: p.rows, At: p.head, Engine: p.engine,
+		Timings: r.timings, FilesTotal: r.counts.FilesTotal, FilesRead: r.counts.FilesRead, BytesTotal: r.counts.BytesTotal, BytesRead: r.counts.BytesRead,
+		Rows: r.rows, At: r.head, Engine: r.engine,
 		PlanStats: []map[string]any{
-			{"TABLE_FILES": p.counts.FilesTotal},
-			{"TABLE_SIZE": p.counts.BytesTotal},
-			{"TABLE_ROWS": p.counts.Rows},
-			{"REFLECTIONS": p.reflections},
-			{"REFLECTION_SIZE": p.counts.BytesRead},
-			{"REFLECTION_ROWS": p.counts.RowsRead},
-			{"FILES_BEFORE_PRUNE": p.counts.FilesTotal},
-			{"FILES_KEPT": p.counts.FilesRead},
-			{"FILES_PRUNED": p.counts.FilesTotal - p.counts.FilesRead},
-			{"ENGINE": p.engine},
+			{"TABLE_FILES": r.counts.FilesTotal},
+			{"TABLE_SIZE": r.counts.BytesTotal},
+			{"TABLE_ROWS": r.counts.Rows},
+			{"REFLECTIONS": r.reflections},
+			{"REFLECTION_SIZE": r.counts.BytesRead},
+			{"REFLECTION_ROWS": r.counts.RowsRead},
+			{"FILES_BEFORE_PRUNE": r.counts.FilesTotal},
+			{"FILES_KEPT": r.counts.FilesRead},
+			{"FILES_PRUNED": r.counts.FilesTotal - r.counts.FilesRead},
+			{"ENGINE": r.engine},
 		},
 	}
-	if len(p.snapshots) > 1 {
-		out.Snapshots = p.snapshots
+	if len(r.snapshots) > 1 {
+		out.Snapshots = r.snapshots
 	}
 	return out
 }

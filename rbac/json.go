@@ -34,7 +34,7 @@ func decode(text []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // a decoder gives io.EOF itself
+	if _, err := d.Token(); err != io.EOF {
 		return nil, errs.New(errs.InvalidArgument, "the document goes on after its end")
 	}
 	return v, nil

@@ -4,6 +4,7 @@ import (
 	"crypto/md5" //nolint:gosec // the published ids are MD5; they are no secret and protect nothing
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -111,9 +112,7 @@ func (r *Role) readTables(m map[string]any) error {
 		r.rules[strings.ToLower(name)] = ru
 	}
 	r.document["tables"] = names
-	for k, v := range doc {
-		r.document[k] = v
-	}
+	maps.Copy(r.document, doc)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/supertable-go/supertable/datafile"
@@ -269,7 +270,7 @@ func (p Policy) operand(t datafile.Type, op string, o rbac.Operand) (string, err
 		if t.Name != "boolean" {
 			return "", unfit()
 		}
-		return fmt.Sprint(b), nil
+		return strconv.FormatBool(b), nil
 	}
 	sql, ok := constant(t, v)
 	if !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -73,10 +74,10 @@ func SyncTree(dir string) error {
 // has the name is replaced; anything else is AlreadyExists.
 func Appear(made, name string) error {
 	err := retryInterrupted(func() error { return syscall.Rename(made, name) })
-	switch err { //nolint:errorlint // a raw errno
-	case nil:
+	switch {
+	case err == nil:
 		return SyncDir(filepath.Dir(name))
-	case syscall.EEXIST, syscall.ENOTEMPTY, syscall.ENOTDIR:
+	case errors.Is(err, syscall.EEXIST), errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, syscall.ENOTDIR):
 		return errs.Wrap(errs.AlreadyExists, err, "%s is there already", filepath.Base(name))
 	}
 	return ioError(err, "give the folder its name")

@@ -148,13 +148,13 @@ func (l *load) open(ctx context.Context, f catalog.StagedFile, types []source.Co
 		o.close()
 		return nil, "", err
 	}
-	also := ""
+	columns := []string{"*"}
 	for old, to := range l.rename {
 		if column(o.rel.Columns, old) == "" {
-			also += ", " + datafile.Quote(to) + " AS " + datafile.Quote(old)
+			columns = append(columns, datafile.Quote(to)+" AS "+datafile.Quote(old))
 		}
 	}
-	return o, "SELECT *" + also + " FROM (" + o.rel.SQL + ")", nil
+	return o, "SELECT " + strings.Join(columns, ", ") + " FROM (" + o.rel.SQL + ")", nil
 }
 
 // column finds a column's name as the file spells it.

@@ -228,7 +228,7 @@ func facts(ctx context.Context, s *supertable.Session, table string) (string, er
 		out += fmt.Sprintf("files %d rows %d bytes %t", t.Files, t.Rows, t.Size > 0)
 	}
 	if _, serr := s.TableSchema(ctx, table); (serr == nil) != (err == nil) {
-		return out, fmt.Errorf("schema: %v, statistics: %v", serr, err)
+		return out, fmt.Errorf("schema: %w, statistics: %w", serr, err)
 	}
 	return out, err
 }
@@ -326,7 +326,7 @@ func (l *lake) stats(s *supertable.Session, sql string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = rows.Close() }()
-	for rows.Next() { //nolint:revive // only the report counts
+	for rows.Next() {
 	}
 	r := rows.Report()
 	out := fmt.Sprintf("files %d of %d, bytes %t, rows %d", r.FilesRead, r.FilesTotal, r.BytesRead > 0 || r.BytesTotal > 0, r.Rows)

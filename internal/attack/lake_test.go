@@ -49,9 +49,25 @@ var roles = []string{
 
 // users and the roles that each has.
 var users = [][2]string{
-	{"nobody", ""}, {"elsewhere", "elsewhere"}, {"cols", "cols"}, {"rows", "rows"}, {"masks", "masks"}, {"mixed", "mixed"},
-	{"several", "some,pay"}, {"gone", "gone"}, {"off", "off"}, {"facts", "facts"}, {"wrows", "wrows"}, {"wcols", "wcols"}, {"wmasks", "wmasks"},
-	{"half", "half"}, {"keeper", "keeper"}, {"past", "past"}, {"pastmask", "pastmask"}, {"dangling", "rows,gone,facts"}, {"dear", "dear"},
+	{"nobody", ""},
+	{"elsewhere", "elsewhere"},
+	{"cols", "cols"},
+	{"rows", "rows"},
+	{"masks", "masks"},
+	{"mixed", "mixed"},
+	{"several", "some,pay"},
+	{"gone", "gone"},
+	{"off", "off"},
+	{"facts", "facts"},
+	{"wrows", "wrows"},
+	{"wcols", "wcols"},
+	{"wmasks", "wmasks"},
+	{"half", "half"},
+	{"keeper", "keeper"},
+	{"past", "past"},
+	{"pastmask", "pastmask"},
+	{"dangling", "rows,gone,facts"},
+	{"dear", "dear"},
 }
 
 // marks lists what no answer to a user may hold, unless he said it himself.

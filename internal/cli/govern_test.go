@@ -132,8 +132,21 @@ func TestBadDocuments(t *testing.T) {
 	l.fails(exitFailed, "not_found", "/no/such.json", "", "role", "create", "/no/such.json")
 	l.fails(exitFailed, "not_found", "/no/such.json", "", "user", "create", "/no/such.json")
 	for _, args := range [][]string{
-		{"role"}, {"user"}, {"role", "make"}, {"role", "create"}, {"role", "create", "a", "b"}, {"role", "list", "x"}, {"role", "show"}, {"role", "delete"},
-		{"user", "create"}, {"user", "show"}, {"user", "modify", "alice"}, {"user", "delete"}, {"access"}, {"access", "a", "b", "c"}, {"role", "create", "-", "--force"},
+		{"role"},
+		{"user"},
+		{"role", "make"},
+		{"role", "create"},
+		{"role", "create", "a", "b"},
+		{"role", "list", "x"},
+		{"role", "show"},
+		{"role", "delete"},
+		{"user", "create"},
+		{"user", "show"},
+		{"user", "modify", "alice"},
+		{"user", "delete"},
+		{"access"},
+		{"access", "a", "b", "c"},
+		{"role", "create", "-", "--force"},
 	} {
 		l.fails(exitUsage, "invalid_argument", "", "", args...)
 	}
@@ -293,10 +306,27 @@ func TestEveryCommandHonoursTheUser(t *testing.T) {
 		doc := `{"role":"superadmin"}`
 		for _, who := range []string{"alice", "wendy", "nora", "dora"} {
 			for _, args := range [][]string{
-				{"drop", "orders", "--yes"}, {"drop", "nope", "--yes"}, {"drop", "nope", "--if-exists", "--yes"}, {"drop-super", "--yes"},
-				{"alter", "orders", "add", "x", "bigint"}, {"alter", "nope", "rename", "x"}, {"option", "set", "inline_delete_limit=1"}, {"option", "set", "orders", "inline_delete_limit=1"},
-				{"create", "--read-only"}, {"check"}, {"role", "list"}, {"role", "show", "us"}, {"role", "create", "-"}, {"role", "delete", "us"}, {"role", "history"},
-				{"user", "list"}, {"user", "show", "superuser"}, {"user", "create", "-"}, {"user", "delete", "alice"}, {"user", "delete", "ghost"}, {"access", "superuser"},
+				{"drop", "orders", "--yes"},
+				{"drop", "nope", "--yes"},
+				{"drop", "nope", "--if-exists", "--yes"},
+				{"drop-super", "--yes"},
+				{"alter", "orders", "add", "x", "bigint"},
+				{"alter", "nope", "rename", "x"},
+				{"option", "set", "inline_delete_limit=1"},
+				{"option", "set", "orders", "inline_delete_limit=1"},
+				{"create", "--read-only"},
+				{"check"},
+				{"role", "list"},
+				{"role", "show", "us"},
+				{"role", "create", "-"},
+				{"role", "delete", "us"},
+				{"role", "history"},
+				{"user", "list"},
+				{"user", "show", "superuser"},
+				{"user", "create", "-"},
+				{"user", "delete", "alice"},
+				{"user", "delete", "ghost"},
+				{"access", "superuser"},
 			} {
 				in := doc
 				if args[0] == "user" {
@@ -317,8 +347,20 @@ func TestEveryCommandHonoursTheUser(t *testing.T) {
 		l.t = t
 		for _, who := range []string{"ghost", "0d261765d0f88e3bdede483c3d41d125", " alice", "alice\n", "'"} {
 			for _, args := range [][]string{
-				{"query", "select count(*) as cnt from orders"}, {"tables"}, {"schema", "orders"}, {"history"}, {"check"}, {"drop", "orders", "--yes"}, {"drop-super", "--yes"},
-				{"role", "list"}, {"user", "list"}, {"user", "show", "ghost"}, {"access", "ghost"}, {"option", "list"}, {"create"}, {"alter", "orders", "drop", "id"},
+				{"query", "select count(*) as cnt from orders"},
+				{"tables"},
+				{"schema", "orders"},
+				{"history"},
+				{"check"},
+				{"drop", "orders", "--yes"},
+				{"drop-super", "--yes"},
+				{"role", "list"},
+				{"user", "list"},
+				{"user", "show", "ghost"},
+				{"access", "ghost"},
+				{"option", "list"},
+				{"create"},
+				{"alter", "orders", "drop", "id"},
 			} {
 				l.fails(exitFailed, "denied", "User does not exist or is invalid.", "", append(args, "--user", who)...)
 			}

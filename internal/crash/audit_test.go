@@ -317,6 +317,7 @@ func makeForeign(t *testing.T, home string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var s string
 		if err := rows.Scan(&s); err != nil {
@@ -324,7 +325,7 @@ func makeForeign(t *testing.T, home string) {
 		}
 		drop = append(drop, s)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
 	tamper(t, home, append(drop, `DELETE FROM ducklake_metadata WHERE "key" LIKE 'supertable%'`)...)

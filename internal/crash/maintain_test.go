@@ -112,7 +112,7 @@ func TestKillMaintenance(t *testing.T) {
 		before := answers(t, s, "t")
 		w := run(t, home, "ST_CRASH_MODE=keep")
 		chore := r.IntN(2 * len(chores)) // the one that is hit, or what comes at once after it
-		for n := 0; n < chore; n++ {
+		for range chore {
 			if l, ok := <-w.lines; ok {
 				w.said = append(w.said, l)
 			}
