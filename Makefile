@@ -22,6 +22,7 @@ LINT := $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
 
 FUZZTIME ?= 30s
 KILLS ?= 200
+SOAK ?= 10m
 SEED ?=
 BENCH ?=
 LAKE_TESTS ?=
@@ -78,6 +79,10 @@ fuzz: compiler ## every fuzz target, FUZZTIME=30s each
 .PHONY: crash
 crash: deps compiler ## kill KILLS=200 writers and look at what they leave; SEED= repeats a run
 	ST_KILLS=$(KILLS) $(GO) test $(TESTFLAGS) -timeout 0 -count=1 -v ./internal/crash/...
+
+.PHONY: soak
+soak: compiler ## writers, readers, monitoring and maintenance together for SOAK=10m, then a model check
+	ST_SOAK=$(SOAK) $(GO) test $(TESTFLAGS) -race -timeout 0 -count=1 -v -run TestSoak .
 
 .PHONY: interop
 interop: deps compiler ## the long random runs against DuckDB's own DuckLake; SEED= repeats a run
