@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -60,7 +61,7 @@ func (p Plan) Note() catalog.Chunk {
 		{"query_hash", textValue(queryHash(p.Text))},
 		{"user_hash", textValue(p.User)},
 		{"recorded_at", textValue(isoTime(p.At))},
-		{"table_name", textValue(strings.Join(p.Tables, ", "))},
+		{"table_name", textValue(strings.Join(distinct(p.Tables), ", "))},
 		{"status", textValue(status)},
 		{"message", message},
 		{"result_rows", value{kind: integer, i: p.Rows}},
@@ -327,4 +328,15 @@ func OwnColumns(table string) []Column {
 		}
 	}
 	return cols
+}
+
+// distinct keeps the first of each.
+func distinct(list []string) []string {
+	var out []string
+	for _, s := range list {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
