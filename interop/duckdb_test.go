@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/supertable-go/supertable/datafile"
 	"github.com/supertable-go/supertable/engine"
@@ -158,8 +159,21 @@ func (d *duck) expand(sql string) string {
 	return strings.ReplaceAll(sql, "lake.", d.alias+".")
 }
 
-// try runs statements in which lake.x and 'lake' mean the attached lake.
-func (d *duck) try(sql string) error { return d.conn.Exec(context.Background(), d.expand(sql)) }
+// try runs statements in which lake.x and 'lake' mean the attached lake. DuckDB
+// gives up at once when somebody else commits to SQLite between its look and
+// its own commit (docs/format.md §9), and our records of reads do: then it
+// tries again.
+func (d *duck) try(sql string) error {
+	ctx := context.Background()
+	for n := 0; ; n++ {
+		err := d.conn.Exec(ctx, d.expand(sql))
+		if err == nil || n == 20 || !strings.Contains(err.Error(), "database is locked") {
+			return err
+		}
+		_ = d.conn.Exec(ctx, "ROLLBACK")
+		time.Sleep(time.Duration(n+1) * 20 * time.Millisecond)
+	}
+}
 
 // run is try for statements that must succeed.
 func (d *duck) run(sql string) {
