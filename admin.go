@@ -85,6 +85,9 @@ func (s *Session) DropSuperTable(ctx context.Context) (err error) {
 	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return err
 	}
+	if err := s.st.acceptsWrites(ctx); err != nil {
+		return err
+	}
 	if err := s.st.catalog.MarkDropped(ctx); err != nil {
 		return err
 	}
@@ -137,6 +140,9 @@ func (s *Session) SetOption(ctx context.Context, table, name, value string) (err
 	if err := s.need(ctx, optionNeeds(name), table); err != nil {
 		return err
 	}
+	if s.st.catalog.Foreign() {
+		return s.st.acceptsWrites(ctx)
+	}
 	if err := ingest.CheckOption(name, value); err != nil {
 		return err
 	}
@@ -161,7 +167,8 @@ func (s *Session) SetOption(ctx context.Context, table, name, value string) (err
 }
 
 // SetReadOnly makes the SuperTable refuse every write, or accept them again.
-func (s *Session) SetReadOnly(ctx context.Context, readOnly bool) error {
+func (s *Session) SetReadOnly(ctx context.Context, readOnly bool) (err error) {
+	defer s.audited(&ctx, map[bool]string{true: "read_only", false: "read_write"}[readOnly], "", "")(&err)
 	if err := s.need(ctx, rbac.Create, ""); err != nil {
 		return err
 	}

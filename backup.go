@@ -66,7 +66,7 @@ func (m *manifest) result() BackupResult {
 // is no backup. The folder appears when everything in it is on disk. It needs
 // CONTROL.
 func (s *Session) Backup(ctx context.Context, dir string) (out BackupResult, err error) {
-	defer s.kept(ctx, "backup", false, func() int { return int(out.Files) })(&err)
+	defer s.kept(ctx, "backup", "", false, func() int { return int(out.Files) })(&err)
 	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return BackupResult{}, err
 	}

@@ -259,7 +259,7 @@ func (f *feed) plan(ctx context.Context, v *catalog.View, g rbac.Grant) error {
 		if last == nil || !p.readable(g, names[t.Table]) || systemTable(last.table) && f.table == "" {
 			continue
 		}
-		p.whole = whole(g, last.table)
+		p.whole = whole(g, last.table) && (names[t.Table] == "" || whole(g, names[t.Table]))
 		known = known || strings.EqualFold(last.table, f.table)
 		f.steps = append(f.steps, step{pair: p, snapshot: t.Snapshot, table: t.Table, plain: t.Plain})
 	}

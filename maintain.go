@@ -117,7 +117,7 @@ func (s *Session) Expire(ctx context.Context, o *ExpireOptions) (expired []int64
 	if o == nil {
 		o = &ExpireOptions{}
 	}
-	defer s.kept(ctx, "expire", o.DryRun, func() int { return len(expired) })(&err)
+	defer s.kept(ctx, "expire", "", o.DryRun, func() int { return len(expired) })(&err)
 	g, err := s.mayMaintain(ctx, "")
 	if err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func (s *Session) Clean(ctx context.Context, o *CleanOptions) (removed []string,
 	if o == nil {
 		o = &CleanOptions{}
 	}
-	defer s.kept(ctx, "clean", o.DryRun, func() int { return len(removed) })(&err)
+	defer s.kept(ctx, "clean", "", o.DryRun, func() int { return len(removed) })(&err)
 	g, err := s.mayMaintain(ctx, "")
 	if err != nil {
 		return nil, err
@@ -160,10 +160,10 @@ func (s *Session) Clean(ctx context.Context, o *CleanOptions) (removed []string,
 	return s.st.keeper.Clean(ctx, g, grace, maintain.How{DryRun: o.DryRun})
 }
 
-// kept is deferred by maintenance that removes things outside of snapshots:
+// kept is deferred by what changes or hands out things outside of snapshots:
 // what it did, and what was denied, is recorded.
-func (s *Session) kept(ctx context.Context, action string, dryRun bool, count func() int) func(*error) {
-	r := s.record(ctx, action, "")
+func (s *Session) kept(ctx context.Context, action, table string, dryRun bool, count func() int) func(*error) {
+	r := s.record(ctx, action, table)
 	return func(err *error) {
 		if *err == nil && (dryRun || count() == 0) {
 			return

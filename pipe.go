@@ -61,8 +61,9 @@ func pipeOf(in staging.Pipe) Pipe {
 
 // CreatePipe stores a pipe; it needs CONTROL on the area and the table. A
 // second pipe from one area into one table by the same key is AlreadyExists.
-func (s *Session) CreatePipe(ctx context.Context, p Pipe) error {
-	_, err := granted(ctx, s, func(g rbac.Grant) (bool, error) { return true, s.st.staging.CreatePipe(ctx, g, p.inner()) })
+func (s *Session) CreatePipe(ctx context.Context, p Pipe) (err error) {
+	defer s.kept(ctx, "pipe_create", p.Table, false, func() int { return 1 })(&err)
+	_, err = granted(ctx, s, func(g rbac.Grant) (bool, error) { return true, s.st.staging.CreatePipe(ctx, g, p.inner()) })
 	return err
 }
 
@@ -77,12 +78,14 @@ func (s *Session) Pipes(ctx context.Context) ([]Pipe, error) {
 }
 
 // DeletePipe removes a pipe; false when there is none. What it loaded stays.
-func (s *Session) DeletePipe(ctx context.Context, name string) (bool, error) {
+func (s *Session) DeletePipe(ctx context.Context, name string) (deleted bool, err error) {
+	defer s.kept(ctx, "pipe_delete", "", false, func() int { return one(deleted) })(&err)
 	return granted(ctx, s, func(g rbac.Grant) (bool, error) { return s.st.staging.DeletePipe(ctx, g, name) })
 }
 
 // EnablePipe lets a pipe run, or stops it from running.
-func (s *Session) EnablePipe(ctx context.Context, name string, on bool) (Pipe, error) {
+func (s *Session) EnablePipe(ctx context.Context, name string, on bool) (_ Pipe, err error) {
+	defer s.kept(ctx, "pipe_enable", "", false, func() int { return 1 })(&err)
 	p, err := granted(ctx, s, func(g rbac.Grant) (staging.Pipe, error) { return s.st.staging.EnablePipe(ctx, g, name, on) })
 	return pipeOf(p), err
 }
@@ -93,7 +96,8 @@ func (s *Session) EnablePipe(ctx context.Context, name string, on bool) (Pipe, e
 // with the reason: nothing of it is loaded, and nothing loads it by itself
 // again. Trouble of the moment is tried again; when it lasts it ends the run,
 // and the row of its file comes with the error. It needs WRITE on both ends.
-func (s *Session) RunPipe(ctx context.Context, name, file string) ([]LoadResult, error) {
+func (s *Session) RunPipe(ctx context.Context, name, file string) (_ []LoadResult, err error) {
+	defer s.audited(&ctx, "pipe_run", name, "")(&err)
 	list, err := granted(ctx, s, func(g rbac.Grant) ([]staging.LoadResult, error) { return s.st.staging.RunPipe(ctx, g, name, file) })
 	return loadResults(list), err
 }

@@ -53,6 +53,9 @@ func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *W
 		o = &WriteOptions{}
 	}
 	defer s.audited(&ctx, "write", "", table)(&err)
+	if strings.HasPrefix(strings.ToLower(o.WriteID), "sha256:") {
+		return WriteResult{}, errs.New(errs.InvalidArgument, "write ids that begin with sha256: are those of staged files")
+	}
 	io := ingest.Options{
 		Key: o.Key, NewerThan: o.NewerThan, DeleteOnly: o.DeleteOnly && !o.DeleteAll, DeleteAll: o.DeleteAll, WriteID: o.WriteID,
 		CompressionLevel: o.CompressionLevel, Message: o.Message,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/ingest"
 	"github.com/supertable-go/supertable/ingest/source"
 	"github.com/supertable-go/supertable/ingest/staging"
 	"github.com/supertable-go/supertable/query/statement"
@@ -24,13 +25,24 @@ func newStaging(st *SuperTable) *staging.Store {
 		Engine: func(context.Context) (engine.Engine, error) {
 			return st.engine("staging", []string{st.folder.Staging(), st.folder.Tmp()})
 		},
-		Writer: st.writer,
+		Writer: notedWriter{st},
 		Condition: func(ctx context.Context, c engine.Conn, text string) (string, error) {
 			return statement.Condition(ctx, statement.ParserOn(c), text)
 		},
 		Now:   st.lake.opts.Now,
 		Super: st.name,
 	}
+}
+
+// notedWriter is the write path with its record in the stream of writes.
+type notedWriter struct{ st *SuperTable }
+
+// Write is ingest.Writer's.
+func (w notedWriter) Write(ctx context.Context, g rbac.Grant, table string, in ingest.Input, o ingest.Options) (ingest.Result, error) {
+	note := (&Session{st: w.st}).noteWrite(table, &o)
+	r, err := w.st.writer.Write(ctx, g, table, in, o)
+	note(r, err)
+	return r, err
 }
 
 // granted runs do with what the session's principal may do now.
@@ -72,7 +84,8 @@ type StageOptions struct {
 // is InvalidArgument, and nothing is kept.
 //
 // It needs WRITE on the area, as every call on one does.
-func (s *Session) StageFiles(ctx context.Context, area string, paths []string, o *StageOptions) ([]StagedFile, error) {
+func (s *Session) StageFiles(ctx context.Context, area string, paths []string, o *StageOptions) (out []StagedFile, err error) {
+	defer s.kept(ctx, "stage_put", area, false, func() int { return len(out) })(&err)
 	items := make([]staging.Item, len(paths))
 	for i, p := range paths {
 		items[i] = staging.Item{Path: p, Format: o.format()}
@@ -92,7 +105,8 @@ func (s *Session) Stage(ctx context.Context, area, name string, rows array.Recor
 	return s.stageOne(ctx, area, staging.Item{Rows: rows, Name: name})
 }
 
-func (s *Session) stageOne(ctx context.Context, area string, it staging.Item) (StagedFile, error) {
+func (s *Session) stageOne(ctx context.Context, area string, it staging.Item) (_ StagedFile, err error) {
+	defer s.kept(ctx, "stage_put", area, false, func() int { return 1 })(&err)
 	list, err := granted(ctx, s, func(g rbac.Grant) ([]catalog.StagedFile, error) {
 		return s.st.staging.Put(ctx, g, area, []staging.Item{it})
 	})
@@ -156,7 +170,8 @@ type StagedPreview struct {
 // ShowStaged gives the columns and the first rows of a staged file. File is
 // its name in the area or, when only one file there has it, the name that it
 // was given. The types of text formats are found over all rows.
-func (s *Session) ShowStaged(ctx context.Context, area, file string, rows int) (StagedPreview, error) {
+func (s *Session) ShowStaged(ctx context.Context, area, file string, rows int) (_ StagedPreview, err error) {
+	defer s.kept(ctx, "stage_show", area, false, func() int { return 1 })(&err)
 	p, err := granted(ctx, s, func(g rbac.Grant) (staging.Preview, error) {
 		return s.st.staging.Show(ctx, g, area, file, max(rows, 0))
 	})
@@ -172,14 +187,16 @@ func (s *Session) ShowStaged(ctx context.Context, area, file string, rows int) (
 
 // ReadStaged copies the bytes of a staged file to w, as they were put. Bytes
 // that have changed since are Corrupt, which is known only at the end.
-func (s *Session) ReadStaged(ctx context.Context, area, file string, w io.Writer) (StagedFile, error) {
+func (s *Session) ReadStaged(ctx context.Context, area, file string, w io.Writer) (_ StagedFile, err error) {
+	defer s.kept(ctx, "stage_get", area, false, func() int { return 1 })(&err)
 	f, err := granted(ctx, s, func(g rbac.Grant) (catalog.StagedFile, error) { return s.st.staging.Get(ctx, g, area, file, w) })
 	return stagedFile(f), err
 }
 
 // RemoveStaged removes a staged file; false when there is none. What was
 // loaded from it stays.
-func (s *Session) RemoveStaged(ctx context.Context, area, file string) (bool, error) {
+func (s *Session) RemoveStaged(ctx context.Context, area, file string) (removed bool, err error) {
+	defer s.kept(ctx, "stage_rm", area, false, func() int { return one(removed) })(&err)
 	return granted(ctx, s, func(g rbac.Grant) (bool, error) { return s.st.staging.Remove(ctx, g, area, file) })
 }
 
@@ -213,7 +230,8 @@ type LoadResult struct {
 //
 // The first file that fails ends the call; its row comes with the error, and
 // what was loaded before it stays. It needs WRITE on the area and the table.
-func (s *Session) LoadStaged(ctx context.Context, area, file, table string, o *LoadOptions) ([]LoadResult, error) {
+func (s *Session) LoadStaged(ctx context.Context, area, file, table string, o *LoadOptions) (_ []LoadResult, err error) {
+	defer s.audited(&ctx, "stage_load", area+" into "+table, table)(&err)
 	if o == nil {
 		o = &LoadOptions{}
 	}
@@ -263,4 +281,12 @@ func (s *Session) StagedHistory(ctx context.Context, area string) ([]StagedEvent
 		}
 	}
 	return out, err
+}
+
+// one is how many a yes or no is.
+func one(did bool) int {
+	if did {
+		return 1
+	}
+	return 0
 }

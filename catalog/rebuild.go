@@ -76,6 +76,9 @@ func Rebuild(ctx context.Context, folder storage.Folder, o Options, force bool) 
 	if err := storage.MakeDir(folder.Tmp()); err != nil {
 		return out, err
 	}
+	if err := catchUpOld(ctx, folder, o); err != nil {
+		return out, err
+	}
 	release, err := folder.Lock(ctx, commitLock)
 	if err != nil {
 		return out, err
@@ -110,6 +113,23 @@ func Rebuild(ctx context.Context, folder storage.Folder, o Options, force bool) 
 	}
 	out.Kept, err = putInPlace(folder, made, o.Now().UTC().Format("20060102T150405Z"))
 	return out, err
+}
+
+// catchUpOld brings the log up to the catalog that is there, when it can be
+// opened: what other clients committed is not in the log until then.
+func catchUpOld(ctx context.Context, folder storage.Folder, o Options) error {
+	old, err := Open(ctx, folder, o)
+	if err != nil {
+		return nil //nolint:nilerr // it is lost or damaged: the log is all there is
+	}
+	err = old.CatchUpLog(ctx)
+	if cerr := old.Close(); err == nil {
+		err = cerr
+	}
+	if errs.KindOf(err) == errs.Corrupt || errs.KindOf(err) == errs.Internal {
+		return nil
+	}
+	return err
 }
 
 // finishCopy makes a copy of a catalog one that many processes can open, and
@@ -176,6 +196,8 @@ func (r *Rebuilt) look(ctx context.Context, folder storage.Folder, o Options, ma
 		slices.Sort(stored)
 		for _, rel := range stored {
 			if !leased[rel] {
+				now := o.Now() // the grace of cleaning begins here: somebody may still want to look at it
+				_ = os.Chtimes(filepath.Join(folder.Data(), filepath.FromSlash(rel)), now, now)
 				r.Missing = append(r.Missing, "no snapshot names the file "+path.Base(rel)+": the commit that did is lost, or there was none")
 			}
 		}

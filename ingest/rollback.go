@@ -46,7 +46,11 @@ func (w *Writer) Rollback(ctx context.Context, g rbac.Grant, table string, o Rol
 		if _, err := v.Snapshot(ctx, o.To); err != nil {
 			return err
 		}
-		if _, err := v.TableByID(ctx, r.table.ID, o.To); err != nil {
+		then, err := v.TableByID(ctx, r.table.ID, o.To)
+		if err == nil { // what comes back must be his under the name it had, too
+			err = w.permit(ctx, v, g, rbac.Control, then.Name)
+		}
+		if err != nil {
 			return errs.New(errs.NotFound, "table %s was not there at snapshot %d", r.table.Name, o.To)
 		}
 		r.record = catalog.Record{Operation: "rollback", Principal: g.Principal().Name(), Message: o.Message}
@@ -143,8 +147,10 @@ func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dr
 		if err != nil || dryRun || r.nothing {
 			return err
 		}
-		if r.lease, err = w.Catalog.Lease(ctx); err != nil { // not inside the commit: it takes the same lock
-			return err
+		if r.lease == "" { // one lease for all copies: when it is lost, so are they, and it begins again
+			if r.lease, err = w.Catalog.Lease(ctx); err != nil { // not inside the commit: it takes the same lock
+				return err
+			}
 		}
 		if err := r.copyFiles(ctx); err != nil {
 			// Its snapshot may have expired meanwhile: then that is the answer.

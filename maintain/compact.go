@@ -280,8 +280,9 @@ func (w *compaction) merge(ctx context.Context, table int64) error {
 // run does the jobs batch by batch and gives those that came to nothing.
 func (w *compaction) run(ctx context.Context, l *look, jobs []*job, word string) (left []*job, err error) {
 	for len(jobs) > 0 {
-		n, bytes := 0, int64(0)
-		for n < len(jobs) && n < batchJobs && (n == 0 || bytes < batchBytes) {
+		n, sources, bytes := 0, 0, int64(0) // each source is looked at under the commit lock
+		for n < len(jobs) && n < batchJobs && (n == 0 || bytes < batchBytes && sources < maxMerged) {
+			sources += len(jobs[n].sources)
 			for _, f := range jobs[n].sources {
 				bytes += f.Size
 			}

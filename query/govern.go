@@ -61,7 +61,9 @@ func newMember(ctx context.Context, v *catalog.View, g rbac.Grant, t catalog.Tab
 	if !readable(g, name) {
 		return nil, nil
 	}
-	m.rules = g.Rules(rbac.ReadPermission(name), name)
+	if m.rules = g.RulesUnder(rbac.ReadPermission, t.Name, name); m.rules == nil {
+		return nil, nil
+	}
 	m.policy = scan.Policy{Grant: g, Columns: m.all, Current: current}
 	for _, c := range m.all {
 		m.names = append(m.names, rbac.Column{Name: c.Name, Now: current[c.ID]})

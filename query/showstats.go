@@ -96,7 +96,7 @@ func (b *statsBuilder) read(ctx context.Context, v *catalog.View, r *reference) 
 	if err != nil {
 		return err
 	}
-	cols = clearColumns(g.Rules(rbac.Meta, name), name, cols, current)
+	cols = clearColumns(g.RulesUnder(meta, t.Name, name), name, cols, current)
 	leaves := datafile.Leaves(cols)
 	ids := make([]int64, len(leaves))
 	for i, l := range leaves {
@@ -162,3 +162,6 @@ func (b *statsBuilder) release() {
 		rec.Release()
 	}
 }
+
+// meta is the permission that facts about any table ask for.
+func meta(string) rbac.Permission { return rbac.Meta }

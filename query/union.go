@@ -155,7 +155,7 @@ func (q *run) metadataView(ctx context.Context, v *catalog.View, r *reference) e
 		if err != nil {
 			return err
 		}
-		for i, c := range scan.VisibleColumns(r.super.grant.Rules(rbac.Meta, name), cols, current) {
+		for i, c := range scan.VisibleColumns(r.super.grant.RulesUnder(meta, t.Name, name), cols, current) {
 			rows = append(rows, "("+strings.Join(append(head[:3:3], datafile.QuoteText(c.Name), fmt.Sprint(i+1), datafile.QuoteText(c.Type.SQL()), "'YES'"), ", ")+")")
 		}
 	}

@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -107,6 +108,20 @@ func (g Grant) Rules(p Permission, table string) []Rule {
 		}
 	}
 	return out
+}
+
+// RulesUnder are the rules of a table that had the name then and has the name
+// now: those of the name that shows less, and none where the two show
+// different parts. What hid a row or a column under either name still does.
+func (g Grant) RulesUnder(p func(table string) Permission, then, now string) []Rule {
+	old, today := g.Rules(p(then), then), g.Rules(p(now), now)
+	switch {
+	case strings.EqualFold(then, now) || slices.ContainsFunc(old, Rule.Whole) || reflect.DeepEqual(old, today):
+		return today
+	case slices.ContainsFunc(today, Rule.Whole):
+		return old
+	}
+	return nil
 }
 
 // Session gives the value of a session operand: user.name, user.hash or

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 
 	"github.com/google/uuid"
@@ -63,6 +64,9 @@ func (s *Store) Load(ctx context.Context, g rbac.Grant, area, file, table string
 	if err := l.permit(); err != nil {
 		return nil, err
 	}
+	if err := s.Catalog.Changeable(ctx); err != nil {
+		return nil, err
+	}
 	files, err := l.files(ctx, file)
 	if err != nil {
 		return nil, err
@@ -81,7 +85,10 @@ func (l *load) permit() error {
 	if !l.g.Permits(rbac.Write, l.table) { // I6
 		return errs.New(errs.Denied, "You don't have permission to write to this table.")
 	}
-	return nil
+	if reflect.DeepEqual(l.g.Rules(rbac.Write, l.area), l.g.Rules(rbac.Write, l.table)) {
+		return nil // the write holds the rows against the same rules
+	}
+	return whole(l.g, l.area)
 }
 
 // files are those to load.

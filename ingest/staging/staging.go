@@ -254,12 +254,25 @@ func (s *Store) History(ctx context.Context, g rbac.Grant, area string) ([]catal
 		list, err := v.StagedLoads(ctx, area)
 		for _, l := range list {
 			if g.Permits(rbac.Write, l.Area) && knows(g, l.Table) {
+				if !g.Whole(rbac.Meta, l.Table) && l.Principal != g.Principal().Name() {
+					l = withheld(l)
+				}
 				out = append(out, l)
 			}
 		}
 		return err
 	})
 	return out, err
+}
+
+// withheld is a load as one may know of it who sees a part of the table only:
+// counts and reasons would tell of the rest.
+func withheld(l catalog.StagedLoad) catalog.StagedLoad {
+	l.Inserted, l.Deleted = 0, 0
+	if l.Reason != "" && l.Reason != loadedBefore {
+		l.Reason = "the file was not loaded; who sees the whole table can tell why"
+	}
+	return l
 }
 
 // knows reports whether the principal may know of a table.

@@ -198,6 +198,10 @@ over the suffix.`,
 				a.flags.format = exportFormat(a.flags.output)
 			}
 			return a.read(cmd.Context(), func(s session) error {
+				// Who may not read it is told so: that there is an audit is no secret.
+				if err := s.Audit(cmd.Context(), &supertable.AuditOptions{Limit: 1}, func(supertable.AuditRecord) error { return nil }); err != nil {
+					return err
+				}
 				_, err := a.printQuery(cmd.Context(), s, "SELECT * FROM __audit__ ORDER BY seq", nil)
 				return err
 			})
