@@ -1,0 +1,131 @@
+package supertable_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/supertable-go/supertable"
+	"github.com/supertable-go/supertable/internal/testdb"
+)
+
+// actor makes a user with one role and gives his session.
+func actor(t *testing.T, db *testdb.DB, s *supertable.Session, name, role string) *supertable.Session {
+	t.Helper()
+	hash, err := s.CreateRole(t.Context(), []byte(role))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CreateUser(t.Context(), name, []string{hash}, nil); err != nil {
+		t.Fatal(err)
+	}
+	st, err := db.SuperTable(t.Context(), "default", "names")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := st.Session(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestOldNameStillHides: a table that has another name now is seen, in its
+// past, as the stricter of both names shows it.
+func TestOldNameStillHides(t *testing.T) {
+	t.Parallel()
+	db := testdb.Open(t)
+	s := db.Session("names")
+	at := testdb.Write(t, s, "sec", "id:int64,country:text,salary:int64", `[{"id":1,"country":"US","salary":10},{"id":2,"country":"EU","salary":20}]`, nil).Snapshot
+	for _, a := range []supertable.Alteration{{Drop: "salary"}, {Rename: "openly"}} {
+		table := "sec"
+		if _, err := s.Alter(t.Context(), table, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rob := actor(t, db, s, "rob", `{"role":"reader","tables":{"*":{},"sec":{"columns":["id"],"filters":{"country":"US"}}}}`)
+	o := &supertable.QueryOptions{AtVersion: &at}
+	if got, err := testdb.TryQuery(t.Context(), rob, "SELECT * FROM sec", o); err != nil || got != "1" {
+		t.Errorf("under its old name: %q, %v", got, err)
+	}
+	if _, err := testdb.TryQuery(t.Context(), rob, "SELECT salary FROM sec", o); err == nil {
+		t.Error("a hidden column of the past was read")
+	}
+	if got := testdb.Query(t, rob, "SELECT count(*) FROM openly", nil); got != "2" {
+		t.Errorf("under its new name: %s", got)
+	}
+}
+
+// TestForbiddenPastStays: rollback does not bring back, under an allowed name,
+// what lay under a forbidden one.
+func TestForbiddenPastStays(t *testing.T) {
+	t.Parallel()
+	db := testdb.Open(t)
+	s := db.Session("names")
+	at := testdb.Write(t, s, "secret", "id:int64", `[{"id":42}]`, nil).Snapshot
+	if _, err := s.Alter(t.Context(), "secret", supertable.Alteration{Rename: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.WriteFiles(t.Context(), "a", nil, &supertable.WriteOptions{DeleteAll: true}); err != nil {
+		t.Fatal(err)
+	}
+	adam := actor(t, db, s, "adam", `{"role":"admin","tables":["a"]}`)
+	if r, err := adam.Rollback(t.Context(), "a", at, nil); err == nil {
+		t.Errorf("rolled back to a forbidden name: %+v", r)
+	}
+	if got := testdb.Query(t, adam, "SELECT count(*) FROM a", nil); got != "0" {
+		t.Errorf("%s rows", got)
+	}
+}
+
+// TestStagedRowsFollowFilters: files know no filters, so who sees a part of an
+// area's table cannot carry its files into another table.
+func TestStagedRowsFollowFilters(t *testing.T) {
+	t.Parallel()
+	db := testdb.Open(t)
+	s := db.Session("names")
+	const rows = "id,country\n1,US\n2,EU\n"
+	testdb.Write(t, s, "orders", "id:int64,country:text", `[{"id":9,"country":"US"}]`, nil)
+	if _, err := s.StageFrom(t.Context(), "orders", "o.csv", strings.NewReader(rows), nil); err != nil {
+		t.Fatal(err)
+	}
+	eve := actor(t, db, s, "eve", `{"role":"writer","tables":{"orders":{"filters":{"country":"US"}},"scratch":{}}}`)
+	if r, err := eve.LoadStaged(t.Context(), "orders", "", "scratch", nil); supertable.KindOf(err) != supertable.Denied {
+		t.Errorf("loaded into another table: %+v, %v", r, err)
+	}
+	if r, err := eve.LoadStaged(t.Context(), "orders", "", "orders", nil); supertable.KindOf(err) != supertable.Denied {
+		t.Errorf("rows outside the filter: %+v, %v", r, err)
+	}
+	if _, err := s.WriteFrom(t.Context(), "orders", strings.NewReader(rows), &supertable.WriteOptions{Format: "csv", WriteID: "sha256:00"}); supertable.KindOf(err) != supertable.InvalidArgument {
+		t.Errorf("the write id of a staged file: %v", err)
+	}
+}
+
+// TestOwnRecordsNeedTheirName: plans and write statistics tell of every table,
+// so a star with exceptions does not mean them; and what is read-only cannot be
+// dropped.
+func TestOwnRecordsNeedTheirName(t *testing.T) {
+	t.Parallel()
+	db := testdb.Open(t)
+	s := db.Session("names")
+	testdb.Write(t, s, "t", "id:int64", `[{"id":1}]`, nil)
+	star := actor(t, db, s, "star", `{"role":"reader","tables":{"*":{},"t":{"filters":{"id":1}}}}`)
+	if rows, err := star.WriteStats(t.Context(), supertable.StreamWindow{}); err == nil {
+		_ = rows.Close()
+		t.Error("a restricted star reads the statistics of all writes")
+	}
+	named := actor(t, db, s, "named", `{"role":"meta","tables":["__stats__"]}`)
+	rows, err := named.WriteStats(t.Context(), supertable.StreamWindow{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = rows.Close()
+	if err := s.SetReadOnly(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DropSuperTable(t.Context()); supertable.KindOf(err) != supertable.Denied {
+		t.Errorf("a read-only SuperTable was dropped: %v", err)
+	}
+	if err := s.SetReadOnly(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+}
