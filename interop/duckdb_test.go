@@ -15,6 +15,7 @@ import (
 	"github.com/supertable-go/supertable/datafile"
 	"github.com/supertable-go/supertable/engine"
 	"github.com/supertable-go/supertable/engine/duckdb"
+	"github.com/supertable-go/supertable/storage"
 )
 
 // judge is the DuckDB instance with the extensions, one for all tests: loading
@@ -102,6 +103,8 @@ type duck struct {
 	conn  engine.Conn
 	alias string // of the attached lake
 	path  string // of its catalog
+	// repeated is set when a statement was tried again.
+	repeated bool
 }
 
 var aliases atomic.Int64
@@ -161,15 +164,20 @@ func (d *duck) expand(sql string) string {
 
 // try runs statements in which lake.x and 'lake' mean the attached lake. DuckDB
 // gives up at once when somebody else commits to SQLite between its look and
-// its own commit (docs/format.md §9), and our records of reads do: then it
-// tries again.
+// its own commit (docs/format.md §9), and our records of reads do. So it has our
+// commit lock meanwhile; where that is not there yet, it tries again, and may
+// leave the files of its first try.
 func (d *duck) try(sql string) error {
 	ctx := context.Background()
+	if release, err := storage.At(filepath.Dir(d.path)).Lock(ctx, "commit.lock"); err == nil && d.path != "" {
+		defer release()
+	}
 	for n := 0; ; n++ {
 		err := d.conn.Exec(ctx, d.expand(sql))
 		if err == nil || n == 20 || !strings.Contains(err.Error(), "database is locked") {
 			return err
 		}
+		d.repeated = true
 		_ = d.conn.Exec(ctx, "ROLLBACK")
 		time.Sleep(time.Duration(n+1) * 20 * time.Millisecond)
 	}
