@@ -13,8 +13,6 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/google/uuid"
-
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/rbac"
@@ -138,35 +136,9 @@ func backupTarget(dir, home string) (string, error) {
 	return target, nil
 }
 
-// besides makes a hidden folder beside target that is to become it, and
-// removes those that killed processes left there. drop removes what is left.
+// besides makes a hidden folder beside target that is to become it.
 func besides(target string) (made string, drop func(), err error) {
-	parent, prefix := filepath.Dir(target), "."+filepath.Base(target)+".partial-"
-	entries, err := os.ReadDir(parent)
-	if err != nil {
-		return "", nil, storage.Error(err, "look beside the folder of the backup")
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), prefix) && e.IsDir() {
-			dropPartial(filepath.Join(parent, e.Name()))
-		}
-	}
-	made = filepath.Join(parent, prefix+uuid.NewString())
-	if err := os.Mkdir(made, 0o777); err != nil {
-		return "", nil, storage.Error(err, "make the folder of the backup")
-	}
-	release, ok, err := storage.LockDir(made)
-	if err == nil && !ok {
-		err = errs.New(errs.Unavailable, "another process took the folder of the backup away")
-	}
-	if err != nil {
-		_ = os.RemoveAll(made)
-		return "", nil, err
-	}
-	return made, func() {
-		_ = os.RemoveAll(made)
-		release()
-	}, nil
+	return restoring(filepath.Dir(target), "."+filepath.Base(target)+".partial-")
 }
 
 // dropPartial removes an unfinished folder unless its maker lives.

@@ -51,7 +51,7 @@ func (l *Lake) Restore(ctx context.Context, principal, org, name, dir string) (B
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return BackupResult{}, storage.Error(err, "make the organization's folder")
 	}
-	made, drop, err := restoring(parent)
+	made, drop, err := restoring(parent, restorePrefix)
 	if err != nil {
 		return BackupResult{}, err
 	}
@@ -95,21 +95,22 @@ func vacant(folder storage.Folder, org, name string) error {
 	return exists(org, name)
 }
 
-// restoring makes a hidden folder in an organization's. The lock keeps one
-// restore apart from the next, so that what is there of others is of dead ones.
-func restoring(parent string) (made string, drop func(), err error) {
+// restoring makes a hidden folder in parent, and removes those that killed
+// processes left there: the lock keeps one restore or backup apart from the
+// next. drop removes what is left.
+func restoring(parent, prefix string) (made string, drop func(), err error) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
-		return "", nil, storage.Error(err, "look into the organization's folder")
+		return "", nil, storage.Error(err, "look into the folder above")
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), restorePrefix) && e.IsDir() {
+		if strings.HasPrefix(e.Name(), prefix) && e.IsDir() {
 			dropPartial(filepath.Join(parent, e.Name()))
 		}
 	}
-	made = filepath.Join(parent, restorePrefix+uuid.NewString())
+	made = filepath.Join(parent, prefix+uuid.NewString())
 	if err := os.Mkdir(made, 0o777); err != nil {
-		return "", nil, storage.Error(err, "make the SuperTable's folder")
+		return "", nil, storage.Error(err, "make a folder")
 	}
 	release, ok, err := storage.LockDir(made)
 	if err == nil && !ok {

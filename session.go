@@ -210,7 +210,7 @@ func (s *Session) Tables(ctx context.Context) (_ []TableInfo, err error) {
 	err = s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
 		list, err := v.Listing(ctx)
 		for _, l := range list {
-			if !visible(g, l.Name) || ownRecords(l.Name) {
+			if !visible(g, l.Name) || rbac.OwnRecords(l.Name) {
 				continue
 			}
 			info := TableInfo{Name: l.Name, Version: l.Version, Rows: l.Rows, Files: l.Files, Bytes: l.Bytes, Updated: l.Updated}
@@ -231,13 +231,6 @@ func (s *Session) Tables(ctx context.Context) (_ []TableInfo, err error) {
 		}
 	}
 	return out, nil
-}
-
-// ownRecords reports whether a table holds the records that the SuperTable
-// keeps of its own reads and writes. Listings leave them out: they come and go
-// with maintenance, by nobody's wish.
-func ownRecords(table string) bool {
-	return strings.EqualFold(table, monitor.Table(PlansStream)) || strings.EqualFold(table, monitor.Table(StatsStream))
 }
 
 // countVisible counts the rows of a table that the principal sees; 0 when he

@@ -259,7 +259,7 @@ func (r *Role) rule(table string) *rule {
 		}
 		// The records of all reads and writes tell of every table: "*" means
 		// them only in a role that hides nothing, else they must be named.
-		if ownRecords(table) && !r.hidesNothing() {
+		if OwnRecords(table) && !r.hidesNothing() {
 			return nil
 		}
 	}
@@ -276,9 +276,9 @@ func (r *Role) hidesNothing() bool {
 	return true
 }
 
-// ownRecords reports whether a table holds what a SuperTable keeps of its reads
+// OwnRecords reports whether a table holds what a SuperTable keeps of its reads
 // and writes.
-func ownRecords(table string) bool {
+func OwnRecords(table string) bool {
 	return strings.EqualFold(table, "__plans__") || strings.EqualFold(table, "__stats__")
 }
 
