@@ -25,6 +25,10 @@ type Options struct {
 	// LeaseTTL is how long a writer that shows no sign of life keeps its
 	// unfinished files. Defaults to one minute.
 	LeaseTTL time.Duration
+	// InlineRows is how many rows of one write the catalog itself keeps, without
+	// a file, in SuperTables that Create makes; option data_inlining_row_limit
+	// changes it later. Defaults to 256; below 0 every write makes files.
+	InlineRows int
 }
 
 // CreateOptions of Lake.Create.

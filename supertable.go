@@ -129,7 +129,7 @@ func (l *Lake) Create(ctx context.Context, org, name string, o *CreateOptions) (
 }
 
 func (l *Lake) catalogOptions() catalog.Options {
-	return catalog.Options{Now: l.opts.Now, Logger: l.opts.Logger, LeaseTTL: l.opts.LeaseTTL, CreatedBy: "supertable", Policy: birth(l.opts.Now()), Audit: l.recorder().Record}
+	return catalog.Options{Now: l.opts.Now, Logger: l.opts.Logger, LeaseTTL: l.opts.LeaseTTL, CreatedBy: "supertable", Policy: birth(l.opts.Now()), Audit: l.recorder().Record, InlineRows: l.opts.InlineRows}
 }
 
 // locate finds the folder of a SuperTable; names are unique without regard to

@@ -44,7 +44,11 @@ func (a *applier) addFiles() error {
 	if err := a.storeTableStats(stats); err != nil {
 		return err
 	}
-	return a.widenColumnStats(stats)
+	added := make([][]datafile.Stats, len(a.ch.Add))
+	for i, f := range a.ch.Add {
+		added[i] = f.Stats
+	}
+	return a.widenColumnStats(stats, added)
 }
 
 // tableStats is the row of ducklake_table_stats. Records is gross: deletes
@@ -82,7 +86,7 @@ type columnStats struct {
 	lo, hi       *string
 }
 
-func (a *applier) widenColumnStats(t tableStats) error {
+func (a *applier) widenColumnStats(t tableStats, added [][]datafile.Stats) error {
 	cols, err := a.Columns(a.ctx, a.table.ID, a.next.ID)
 	if err != nil {
 		return err
@@ -97,8 +101,8 @@ func (a *applier) widenColumnStats(t tableStats) error {
 	}
 	merged := map[int64]*columnStats{}
 	var order []int64
-	for _, f := range a.ch.Add {
-		for _, s := range f.Stats {
+	for _, stats := range added {
+		for _, s := range stats {
 			if merged[s.ColumnID] == nil {
 				cs, err := a.loadColumnStats(s.ColumnID, t)
 				if err != nil {

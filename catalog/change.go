@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,10 @@ type Change struct {
 	Restore *Restore
 	// Add are new data files, durable under data/ (I2).
 	Add []NewFile
+	// Rows are new rows that the catalog itself keeps.
+	Rows *NewRows
+	// EndRows are rows inside the catalog that are dead from now on.
+	EndRows []EndedRows
 	// Remove are the data files that no longer have a live row.
 	Remove []int64
 	// Inline and Deletes list rows that are dead from now on, in the catalog
@@ -122,7 +127,7 @@ func (v *View) apply(ctx context.Context, ch *Change) (Committed, error) {
 	if !a.next.Time.After(v.Head.Time) {                          // times always grow, whatever the clock does
 		a.next.Time = v.Head.Time.Add(time.Microsecond)
 	}
-	for _, step := range []func() error{a.createTable, a.alterTable, a.dropTable, a.restore, a.addFiles, a.removeFiles, a.addDeletes, a.maintain, a.finish, a.sideTables, a.moveChunks, a.noteWrite} {
+	for _, step := range []func() error{a.createTable, a.alterTable, a.dropTable, a.restore, a.addFiles, a.addRows, a.removeFiles, a.addDeletes, a.endInlined, a.maintain, a.finish, a.sideTables, a.moveChunks, a.noteWrite} {
 		if err := step(); err != nil {
 			return Committed{}, err
 		}
@@ -166,6 +171,13 @@ func (a *applier) exec(query string, args ...any) error {
 
 func (a *applier) note(format string, args ...any) {
 	a.changes = append(a.changes, fmt.Sprintf(format, args...))
+}
+
+// noteOnce notes what several parts of a change may do.
+func (a *applier) noteOnce(format string, args ...any) {
+	if entry := fmt.Sprintf(format, args...); !slices.Contains(a.changes, entry) {
+		a.changes = append(a.changes, entry)
+	}
 }
 
 func quoteChange(name string) string {
@@ -330,7 +342,7 @@ func (a *applier) inlineDeletes() error {
 			return err
 		}
 	}
-	a.note("inlined_delete:%d", a.table.ID)
+	a.noteOnce("inlined_delete:%d", a.table.ID)
 	for _, d := range a.ch.Inline {
 		for chunk := range chunks(d.Positions, 200) {
 			args := make([]any, 0, 3*len(chunk))
@@ -434,7 +446,7 @@ func (a *applier) sideTables() error {
 	if err != nil {
 		return err
 	}
-	if a.ch.Create == nil || len(a.ch.Add) > 0 {
+	if a.ch.Create == nil || len(a.ch.Add) > 0 || a.ch.Rows != nil {
 		live.version++
 	}
 	live.files += a.gained.files

@@ -112,10 +112,9 @@ func (v *View) touchesOf(ctx context.Context, m madeChanges, before int64) ([]To
 }
 
 // movedRows tells in which snapshots rows of a table may not have kept their
-// places: where an ALTER wrote them again, where one file holds rows of several
-// snapshots, and everywhere when the catalog itself holds some.
+// places: where an ALTER wrote them again, and where one file holds rows of
+// several snapshots.
 type movedRows struct {
-	inlined bool
 	partial []partialFile
 	altered map[int64]bool
 }
@@ -123,17 +122,13 @@ type movedRows struct {
 type partialFile struct{ begin, end, last int64 }
 
 func (m movedRows) plain(at int64) bool {
-	return !m.inlined && !m.altered[at] &&
+	return !m.altered[at] &&
 		!slices.ContainsFunc(m.partial, func(f partialFile) bool { return f.begin <= at && at <= f.end && at <= f.last })
 }
 
 func (v *View) movedRows(ctx context.Context, table int64) (movedRows, error) {
 	m := movedRows{altered: map[int64]bool{}}
-	err := v.q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM ducklake_inlined_data_tables WHERE table_id = ?)`, table).Scan(&m.inlined)
-	if err != nil {
-		return m, sqlError(ctx, err, "read the inlined tables")
-	}
-	err = v.eachTriple(ctx, `SELECT begin_snapshot, coalesce(end_snapshot, 9223372036854775807), partial_max FROM ducklake_data_file WHERE table_id = ? AND partial_max IS NOT NULL`, table,
+	err := v.eachTriple(ctx, `SELECT begin_snapshot, coalesce(end_snapshot, 9223372036854775807), partial_max FROM ducklake_data_file WHERE table_id = ? AND partial_max IS NOT NULL`, table,
 		func(a, b, c int64) { m.partial = append(m.partial, partialFile{a, b, c}) })
 	if err != nil || v.c.foreign {
 		return m, err

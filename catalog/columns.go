@@ -2,8 +2,6 @@ package catalog
 
 import (
 	"database/sql"
-	"fmt"
-	"strings"
 
 	"github.com/supertable-go/supertable/datafile"
 )
@@ -97,34 +95,4 @@ func (a *applier) insertColumns(rows []column) error {
 		}
 	}
 	return nil
-}
-
-// inlineTable follows clients that keep small inserts in the catalog: they put
-// them into the table's newest inlined table, which must have its columns.
-// Where there is none they make one when they need it.
-func (a *applier) inlineTable(columns []datafile.Column) error {
-	var n int
-	err := a.q.QueryRowContext(a.ctx, `SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ?`, a.table.ID).Scan(&n)
-	if err != nil || n == 0 {
-		return sqlError(a.ctx, err, "read the inlined tables")
-	}
-	name := fmt.Sprintf("ducklake_inlined_data_%d_%d", a.table.ID, a.Head.SchemaVersion+1)
-	cols := []string{"row_id BIGINT", "begin_snapshot BIGINT", "end_snapshot BIGINT"}
-	for _, c := range columns {
-		cols = append(cols, datafile.Quote(c.Name)+" "+inlinedType(c.Type))
-	}
-	if err := a.exec(`CREATE TABLE "` + name + `" (` + strings.Join(cols, ", ") + `)`); err != nil {
-		return err
-	}
-	return a.exec(`INSERT INTO ducklake_inlined_data_tables (table_id, table_name, schema_version) VALUES (?, ?, ?)`, a.table.ID, name, a.Head.SchemaVersion+1)
-}
-
-// inlinedType is how SQLite declares a column of an inlined table: what it has
-// no integers for is text.
-func inlinedType(t datafile.Type) string {
-	switch t.Name {
-	case "boolean", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32":
-		return "BIGINT"
-	}
-	return "VARCHAR"
 }

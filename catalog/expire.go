@@ -222,6 +222,7 @@ func forgetTable(ctx context.Context, q querier, id int64) error {
 		statement{`DELETE FROM ducklake_sort_expression WHERE table_id = ?`, []any{id}},
 		statement{`DELETE FROM ducklake_name_mapping WHERE mapping_id IN (SELECT mapping_id FROM ducklake_column_mapping WHERE table_id = ?)`, []any{id}},
 		statement{`DELETE FROM ducklake_tag WHERE object_id = ?`, []any{id}},
+		statement{`DELETE FROM ducklake_metadata WHERE "scope" = 'table' AND scope_id = ?`, []any{id}},
 	)
 	for _, t := range []string{
 		"ducklake_table", "ducklake_column", "ducklake_column_tag", "ducklake_table_stats", "ducklake_table_column_stats", "ducklake_schema_versions", "ducklake_partition_info",

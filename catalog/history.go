@@ -113,13 +113,22 @@ func (v *View) foreignListing(ctx context.Context, tables []Table) ([]Listing, e
 // SuperOptions is the table id under which options of the SuperTable stand.
 const SuperOptions = -1
 
+// InlineRows is by default how many rows of one write the catalog itself keeps.
+const InlineRows = 256
+
+// inlineOption is an option that all clients of a lake share: it stands in the
+// format's own table.
+const inlineOption = "data_inlining_row_limit"
+
 // Options gives what is set for a table id, or SuperOptions.
 func (v *View) Options(ctx context.Context, table int64) (map[string]string, error) {
 	out := map[string]string{}
 	if v.c.foreign {
 		return out, nil
 	}
-	rows, err := v.q.QueryContext(ctx, `SELECT name, value FROM supertable_option WHERE table_id = ?`, table)
+	rows, err := v.q.QueryContext(ctx, `SELECT name, value FROM supertable_option WHERE table_id = ?1
+ UNION ALL SELECT "key", "value" FROM ducklake_metadata WHERE "key" = ?2 AND (?1 = ?3 AND "scope" IS NULL AND "value" <> ?4 OR "scope" = 'table' AND scope_id = ?1)`,
+		table, inlineOption, SuperOptions, strconv.Itoa(InlineRows))
 	if err != nil {
 		return nil, sqlError(ctx, err, "read the options")
 	}
@@ -142,7 +151,11 @@ func (c *Catalog) SetOption(ctx context.Context, table int64, name, value string
 		if value == "" {
 			change = statement{`DELETE FROM supertable_option WHERE table_id = ? AND name = ?`, []any{table, name}}
 		}
-		if err := execAll(ctx, q, []statement{change}); err != nil {
+		changes := []statement{change}
+		if name == inlineOption {
+			changes = shareOption(table, value)
+		}
+		if err := execAll(ctx, q, changes); err != nil {
 			return err
 		}
 		e := Event{Action: "option_set", Statement: name + "=" + value}
@@ -151,6 +164,24 @@ func (c *Catalog) SetOption(ctx context.Context, table int64, name, value string
 		}
 		return c.opts.appendEvent(ctx, q, e)
 	})
+}
+
+// shareOption sets the option where other clients look for it.
+func shareOption(table int64, value string) []statement {
+	where, scope, id := `"key" = ?1 AND "scope" IS NULL`, any(nil), any(nil)
+	args := []any{inlineOption}
+	if table == SuperOptions && value == "" {
+		value = strconv.Itoa(InlineRows)
+	}
+	if table != SuperOptions {
+		where, scope, id = `"key" = ?1 AND "scope" = 'table' AND scope_id = ?2`, "table", table
+		args = append(args, table)
+	}
+	out := []statement{{`DELETE FROM ducklake_metadata WHERE ` + where, args}}
+	if value != "" {
+		out = append(out, statement{`INSERT INTO ducklake_metadata ("key", "value", "scope", scope_id) VALUES (?, ?, ?, ?)`, []any{inlineOption, value, scope, id}})
+	}
+	return out
 }
 
 // tableName gives the live name of a table; its number when it has none.

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,9 @@ type Options struct {
 	LeaseTTL time.Duration
 	// CreatedBy is stored in a new catalog.
 	CreatedBy string
+	// InlineRows is the option data_inlining_row_limit of a new SuperTable.
+	// Defaults to InlineRows; below 0 is 0.
+	InlineRows int
 	// Policy is what a new SuperTable is born with.
 	Policy Policy
 	// Audit makes the audit's record of a change, to follow the newest one.
@@ -295,12 +299,16 @@ func create(ctx context.Context, q querier, folder storage.Folder, o Options) er
 		{`INSERT INTO ducklake_snapshot_changes (snapshot_id, changes_made) VALUES (0, 'created_schema:"main"')`, nil},
 		{`INSERT INTO ducklake_schema (schema_id, schema_uuid, begin_snapshot, schema_name, path, path_is_relative) VALUES (0, ?, 0, 'main', 'main/', 1)`, []any{uuid.NewString()}},
 	}
+	inline := max(0, o.InlineRows)
+	if o.InlineRows == 0 {
+		inline = InlineRows
+	}
 	for _, kv := range [][2]string{
 		{"version", FormatVersion},
 		{"created_by", o.CreatedBy},
 		{"data_path", folder.Data()},
 		{"encrypted", "false"},
-		{"data_inlining_row_limit", "0"},
+		{inlineOption, strconv.Itoa(inline)},
 		{"parquet_compression", "zstd"},
 	} {
 		stmts = append(stmts, statement{`INSERT INTO ducklake_metadata ("key", "value") VALUES (?, ?)`, []any{kv[0], kv[1]}})

@@ -312,41 +312,6 @@ func (v *View) LastDrop(ctx context.Context, name string) (Table, int64, error) 
 	return t, end - 1, err
 }
 
-// restoreInlined does for rows that the catalog itself holds what the files do
-// for theirs: what came since at ends, what ended since comes back.
-func (a *applier) restoreInlined(at int64) error {
-	tables, err := a.InlinedTables(a.ctx, a.table)
-	if err != nil {
-		return err
-	}
-	var come, gone int64
-	for _, t := range tables {
-		cols, err := a.inlinedColumns(a.ctx, t)
-		if err != nil {
-			return err
-		}
-		n, err := a.execCount(`UPDATE `+quoteName(t.name)+` SET end_snapshot = ?1 WHERE begin_snapshot > ?2 AND end_snapshot IS NULL`, a.next.ID, at)
-		if err != nil {
-			return err
-		}
-		gone += n
-		n, err = a.execCount(`INSERT INTO `+quoteName(t.name)+` (row_id, begin_snapshot, end_snapshot`+cols+`) SELECT row_id, ?1, NULL`+cols+` FROM `+quoteName(t.name)+`
- WHERE begin_snapshot <= ?2 AND end_snapshot > ?2 AND end_snapshot <> ?1`, a.next.ID, at)
-		if err != nil {
-			return err
-		}
-		come += n
-	}
-	if come > 0 {
-		a.note("inlined_insert:%d", a.table.ID)
-		a.next.nextFileID++ // clients look at statistics again
-	}
-	if gone > 0 {
-		a.note("inlined_delete:%d", a.table.ID)
-	}
-	return nil
-}
-
 func (a *applier) execCount(query string, args ...any) (int64, error) {
 	res, err := a.q.ExecContext(a.ctx, query, args...)
 	if err != nil {
@@ -356,37 +321,4 @@ func (a *applier) execCount(query string, args ...any) (int64, error) {
 	return n, sqlError(a.ctx, err, "write the catalog")
 }
 
-// inlinedColumns lists a table's own columns, each with a comma in front.
-func (v *View) inlinedColumns(ctx context.Context, t InlinedTable) (string, error) {
-	rows, err := v.q.QueryContext(ctx, `SELECT name FROM pragma_table_info(?) WHERE name NOT IN ('row_id', 'begin_snapshot', 'end_snapshot') ORDER BY cid`, t.name)
-	if err != nil {
-		return "", sqlError(ctx, err, "read the inlined tables")
-	}
-	defer func() { _ = rows.Close() }()
-	var out strings.Builder
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return "", sqlError(ctx, err, "read the inlined tables")
-		}
-		out.WriteString(", " + quoteName(name))
-	}
-	return out.String(), sqlError(ctx, rows.Err(), "read the inlined tables")
-}
-
 func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-// InlinedSince counts the rows inside the catalog that a return to snapshot at
-// would bring back, and those that it would end.
-func (v *View) InlinedSince(ctx context.Context, t Table, at int64) (come, gone int64, err error) {
-	tables, err := v.InlinedTables(ctx, t)
-	for _, in := range tables {
-		var c, g int64
-		err := v.q.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE begin_snapshot <= ?1 AND end_snapshot > ?1), count(*) FILTER (WHERE begin_snapshot > ?1 AND end_snapshot IS NULL) FROM `+quoteName(in.name), at).Scan(&c, &g)
-		if err != nil {
-			return 0, 0, sqlError(ctx, err, "count inlined rows")
-		}
-		come, gone = come+c, gone+g
-	}
-	return come, gone, err
-}

@@ -351,8 +351,8 @@ func (v *View) EverNull(ctx context.Context, table int64, leaves []int64) (bool,
 	if err != nil || n > 0 {
 		return false, sqlError(ctx, err, "read the statistics")
 	}
-	err = v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ?`, table).Scan(&n)
-	return err == nil && n == 0, sqlError(ctx, err, "read the statistics")
+	had, err := v.inlinedTexts(ctx, table, leaves)
+	return err == nil && !had.any, err
 }
 
 // FileBounds lists the bounds of a leaf in every file of the table; known is
@@ -375,5 +375,13 @@ func (v *View) FileBounds(ctx context.Context, table, leaf int64) (bounds []stri
 			bounds = append(bounds, lo.String, hi.String)
 		}
 	}
-	return bounds, known, sqlError(ctx, rows.Err(), "read the statistics")
+	if err := rows.Err(); err != nil {
+		return nil, false, sqlError(ctx, err, "read the statistics")
+	}
+	_ = rows.Close()
+	in, err := v.inlinedTexts(ctx, table, []int64{leaf})
+	if in.any {
+		bounds, known = append(bounds, in.lo, in.hi), known && in.dated
+	}
+	return bounds, known, err
 }

@@ -343,3 +343,64 @@ func HasFloat(cols []Column) bool {
 	}
 	return false
 }
+
+// ValueStats are the statistics of values in the format's text form: nil is
+// NULL, whole numbers may come as int64. Values that do not compare leave the
+// bounds unknown.
+func ValueStats(c Column, values []any) Stats {
+	s := Stats{ColumnID: c.ID}
+	float := c.Type.Name == "float32" || c.Type.Name == "float64"
+	nan, known, first := false, true, true
+	var lo, hi Bound
+	var least, most string
+	for _, v := range values {
+		if v == nil {
+			s.NullCount++
+			continue
+		}
+		s.ValueCount++
+		text, ok := boundText(v)
+		if float && text == "nan" {
+			nan = true
+			continue
+		}
+		b, parsed := ParseBound(c.Type, text)
+		if known = known && ok && parsed; !known {
+			continue
+		}
+		if first || less(b, lo) {
+			lo, least = b, text
+		}
+		if first || less(hi, b) {
+			hi, most = b, text
+		}
+		first = false
+	}
+	if float {
+		s.ContainsNaN = &nan
+	}
+	if first || !known || nan {
+		return s
+	}
+	s.Min, s.Max = &least, &most
+	if c.Type.Name == "float32" {
+		s.Min, s.Max = exactFloat(s.Min), exactFloat(s.Max)
+	}
+	s.Min, s.Max = trimBounds(c.Type.Name, s.Min, s.Max)
+	return s
+}
+
+func boundText(v any) (string, bool) {
+	switch x := v.(type) {
+	case int64:
+		return strconv.FormatInt(x, 10), true
+	case string:
+		return x, true
+	}
+	return "", false
+}
+
+func less(a, b Bound) bool {
+	c, ok := a.Compare(b)
+	return ok && c < 0
+}

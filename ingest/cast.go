@@ -91,6 +91,9 @@ func (c *casting) decide(ctx context.Context, v *catalog.View, inside bool) (*ca
 		}
 	}
 	ch := &catalog.Change{Table: c.table, Columns: c.columns, Add: c.out.newFiles(), Remove: c.old, Lease: c.lease}
+	if ch.EndRows, err = allInside(ctx, v, t); err != nil {
+		return nil, err
+	}
 	ch.Record = catalog.Record{Operation: "alter", Principal: c.g.Principal().Name()}
 	c.named = map[string]bool{}
 	for _, f := range ch.Add {
@@ -103,9 +106,6 @@ func (c *casting) decide(ctx context.Context, v *catalog.View, inside bool) (*ca
 func (c *casting) rewrite(ctx context.Context, v *catalog.View) error {
 	var err error
 	if c.table, err = v.Table(ctx, c.name, v.Head.ID); err != nil {
-		return err
-	}
-	if err := refuseInlined(ctx, v, c.table); err != nil {
 		return err
 	}
 	if c.version, err = v.Version(ctx, c.table.ID); err != nil {

@@ -187,16 +187,17 @@ func (j *job) checkReplaced(ctx context.Context, v *catalog.View, st *state) err
 		for id, x := range j.deletes.dying {
 			rows[id] = x.rows
 		}
-		if err := j.refuseHidden(ctx, v, st, rows); err != nil {
+		if err := j.refuseHidden(ctx, v, st, j.match, rows); err != nil {
 			return err
 		}
 	}
-	if j.rights.whole || j.o.DeleteOnly || j.deletes.total == 0 {
+	total := j.deletes.total + j.match.endingRows()
+	if j.rights.whole || j.o.DeleteOnly || total == 0 {
 		return nil
 	}
 	for _, c := range st.columns {
 		if !j.rights.column(c.Name) {
-			return errs.New(errs.Denied, "%d rows to replace have columns that you may not set; nothing was written", j.deletes.total)
+			return errs.New(errs.Denied, "%d rows to replace have columns that you may not set; nothing was written", total)
 		}
 	}
 	return nil
@@ -213,6 +214,9 @@ func (j *job) checkStale(ctx context.Context, v *catalog.View, st *state) error 
 	if err := m.run(ctx, st); err != nil {
 		return err
 	}
+	if err := m.runInside(ctx, v, st); err != nil {
+		return err
+	}
 	rows := map[int64]datafile.Bitmap{}
 	for i := range st.files {
 		f := &st.files[i]
@@ -224,12 +228,15 @@ func (j *job) checkStale(ctx context.Context, v *catalog.View, st *state) error 
 			rows[f.ID] = found.Without(dead)
 		}
 	}
-	return j.refuseHidden(ctx, v, st, rows)
+	return j.refuseHidden(ctx, v, st, m, rows)
 }
 
-func (j *job) refuseHidden(ctx context.Context, v *catalog.View, st *state, rows map[int64]datafile.Bitmap) error {
+func (j *job) refuseHidden(ctx context.Context, v *catalog.View, st *state, m *matcher, rows map[int64]datafile.Bitmap) error {
 	s, err := scan.PlanRows(ctx, v, st.table, st.head, st.columns, st.files, rows)
 	if err != nil {
+		return err
+	}
+	if err := m.addHidden(ctx, v, st, s); err != nil {
 		return err
 	}
 	hidden, err := j.hidden(ctx, s, st.columns)

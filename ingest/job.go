@@ -31,6 +31,7 @@ type job struct {
 	rel   *source.Relation
 	cols  []inColumn // of the input
 	width int
+	few   *fewRows // what was read ahead of a stream; nil for files
 	lease string
 
 	base    *state // the head as it was last looked at outside the lock
@@ -48,6 +49,7 @@ type job struct {
 
 	limits    map[string]int64 // options that hold for the table
 	attempt   int
+	outside   bool // the rows do not go into the catalog
 	committed bool
 	named     map[string]bool // files that the last change names
 	res       Result
@@ -158,10 +160,10 @@ func (j *job) load(ctx context.Context, v *catalog.View) (*state, error) {
 	if st.nextID, err = v.NextColumnID(ctx, t.ID); err != nil {
 		return nil, err
 	}
+	if err := j.loadInside(ctx, v, st); err != nil {
+		return nil, err
+	}
 	if len(j.o.Key) > 0 {
-		if err := refuseInlined(ctx, v, t); err != nil {
-			return nil, err
-		}
 		if st.files, err = v.Files(ctx, t, v.Head.ID, j.keyLeaves(st)); err != nil {
 			return nil, err
 		}
@@ -248,17 +250,7 @@ func (j *job) open(ctx context.Context) error {
 	if j.lease, err = j.w.Catalog.Lease(ctx); err != nil {
 		return err
 	}
-	if j.in.Rows != nil {
-		j.rel, err = source.FromReader(ctx, j.conn, j.in.Rows)
-	} else {
-		j.rel, err = source.Open(ctx, j.conn, j.in.Paths, &source.Options{
-			Format: j.in.Format, Declared: j.in.Columns, Table: j.tableColumns(), SpillDir: j.w.Catalog.Folder().LeaseDir(j.lease), Stdin: j.in.Stdin,
-		})
-	}
-	if err != nil {
-		return err
-	}
-	if err := j.rel.Rename(j.in.Rename); err != nil {
+	if err := j.openSource(ctx); err != nil {
 		return err
 	}
 	j.width = len(j.rel.Columns)
@@ -276,6 +268,24 @@ func (j *job) open(ctx context.Context) error {
 		return nil
 	}
 	return j.w.Catalog.Read(ctx, func(v *catalog.View) error { return j.findHollow(ctx, v, j.base) })
+}
+
+// openSource makes the input one relation on the connection.
+func (j *job) openSource(ctx context.Context) (err error) {
+	if j.in.Rows != nil {
+		if j.few == nil {
+			j.few = readFew(j.in.Rows)
+		}
+		j.rel, err = source.FromReader(ctx, j.conn, j.few.again())
+	} else {
+		j.rel, err = source.Open(ctx, j.conn, j.in.Paths, &source.Options{
+			Format: j.in.Format, Declared: j.in.Columns, Table: j.tableColumns(), SpillDir: j.w.Catalog.Folder().LeaseDir(j.lease), Stdin: j.in.Stdin,
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return j.rel.Rename(j.in.Rename)
 }
 
 // tableColumns are those of the table that the principal may set: what a text
@@ -320,7 +330,12 @@ func (j *job) stageInput(ctx context.Context) error {
 	}
 	stop := j.watch()
 	defer stop()
-	j.raw, err = j.stage(ctx, j.plan, j.rel.SQL)
+	if j.raw, err = j.stage(ctx, j.plan, j.rel.SQL); errors.Is(err, errNotInside) {
+		if err := j.reopen(ctx); err != nil {
+			return err
+		}
+		j.raw, err = j.stage(ctx, j.plan, j.rel.SQL)
+	}
 	if err != nil {
 		return j.readError(ctx, err)
 	}
@@ -410,7 +425,7 @@ const (
 // moved reports whether rows of the table came or went since the work was
 // made ready.
 func (j *job) moved(st *state) bool {
-	if j.ready == nil || len(st.files) != len(j.ready.files) {
+	if j.ready == nil || len(st.files) != len(j.ready.files) || len(st.inside) > 0 && st.version != j.ready.version {
 		return true
 	}
 	for i := range st.files {
@@ -441,7 +456,7 @@ func (j *job) prepareIn(ctx context.Context, v *catalog.View, st *state, snapsho
 	if err != nil {
 		return err
 	}
-	if !p.sameFile(j.plan) {
+	if !p.sameFile(j.plan) || !j.raw.inside.hasDefaults(p) {
 		if err := j.restage(ctx, p); err != nil {
 			return err
 		}
@@ -473,6 +488,9 @@ func (j *job) prepareIn(ctx context.Context, v *catalog.View, st *state, snapsho
 			}
 		}
 		if err := j.match.run(ctx, st); err != nil {
+			return err
+		}
+		if err := j.match.runInside(ctx, v, st); err != nil {
 			return err
 		}
 	}
@@ -521,10 +539,11 @@ func (j *job) change(st *state) *catalog.Change {
 	if !j.o.DeleteOnly {
 		j.res.Inserted = j.out.rows
 		ch.Add = j.out.newFiles()
+		ch.Rows = j.out.inside.newRows(j.o.Key)
 	}
 	j.res.Rows, j.res.Skipped = j.res.Inserted, j.stale
 	if j.match != nil {
-		j.res.Deleted = j.deletes.apply(ch)
+		j.res.Deleted = j.deletes.apply(ch) + j.match.endInside(ch)
 	}
 	j.named = map[string]bool{}
 	for _, f := range ch.Add {
@@ -543,7 +562,7 @@ func (j *job) change(st *state) *catalog.Change {
 	ch.Record = record(j.g, j.o, j.operation(ch), &j.res)
 	ch.Record.Inserted, ch.Record.Deleted, ch.Record.Skipped, ch.Record.Rows = j.res.Inserted, j.res.Deleted, j.res.Skipped, j.res.Inserted
 	j.o.note(ch, &j.res)
-	if ch.Create == nil && ch.Columns == nil && len(ch.Add) == 0 && j.res.Deleted == 0 {
+	if ch.Create == nil && ch.Columns == nil && len(ch.Add) == 0 && ch.Rows == nil && j.res.Deleted == 0 {
 		ch.OnlyWriteID = true // nothing changes: no snapshot (decision 24)
 	}
 	return ch
@@ -555,7 +574,7 @@ func (j *job) operation(ch *catalog.Change) string {
 		return "delete"
 	case len(j.o.Key) > 0:
 		return "upsert"
-	case ch.Create != nil && len(ch.Add) == 0:
+	case ch.Create != nil && len(ch.Add) == 0 && ch.Rows == nil:
 		return "create"
 	}
 	return "append"
@@ -584,6 +603,7 @@ func (j *job) close() {
 	if j.conn != nil {
 		_ = j.conn.Close()
 	}
+	j.few.release()
 	j.cleanUp()
 }
 

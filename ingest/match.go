@@ -25,6 +25,8 @@ type matcher struct {
 	few   []string                  // the keys as SQL conditions, when they are few
 	known bool                      // few was looked for
 	fewIn []keyBound
+
+	ending []ending // rows inside the catalog, at the head that was looked at last
 }
 
 // keyBound is one key value per key column, as bounds for pruning.
@@ -230,6 +232,12 @@ func (m *matcher) loadFew(ctx context.Context) error {
 		return nil
 	}
 	m.known = true
+	if m.stage.inside != nil {
+		if keys, ok := m.fewInside(); ok {
+			m.setFew(keys)
+			return nil
+		}
+	}
 	sel := make([]string, len(m.keys))
 	for i, k := range m.keys {
 		if k.Type.Nested() || k.Type.Name == "blob" {
@@ -248,11 +256,15 @@ func (m *matcher) loadFew(ctx context.Context) error {
 			}
 		}
 	}
-	m.few = []string{}
-	for _, r := range rows {
-		m.addFew(r)
-	}
+	m.setFew(rows)
 	return nil
+}
+
+func (m *matcher) setFew(keys [][]any) {
+	m.few = []string{}
+	for _, k := range keys {
+		m.addFew(k)
+	}
 }
 
 func (m *matcher) addFew(r []any) {
@@ -332,8 +344,8 @@ func (m *matcher) overlaps(st *state, f *catalog.File, k datafile.Column) bool {
 	if !ok || s.ContainsNaN != nil && *s.ContainsNaN {
 		return true
 	}
-	for _, g := range m.stage.files {
-		own, ok := g.stats[k.ID]
+	for _, stats := range m.stage.allStats() {
+		own, ok := stats[k.ID]
 		if !ok || own.ContainsNaN != nil && *own.ContainsNaN || own.NullCount > 0 && s.NullCount > 0 {
 			return true
 		}

@@ -24,8 +24,11 @@ var OptionDefaults = []OptionDefault{
 	{"background_maintenance", 1, 0, 1},                         // 0 keeps the service of long-lived processes away
 	{"clean_grace", 24 * 3600, 0, 10 * 365 * 24 * 3600},         // for which an obsolete file stays
 	{"compression_level", defaultLevel, 1, 22},                  // of Zstandard, when a write names none
+	{"data_inlining_byte_limit", 128 << 10, 0, 16 << 20},        // bytes of values up to which a write stays inside the catalog
+	{"data_inlining_row_limit", catalog.InlineRows, 0, 2000},    // rows up to which a write stays inside the catalog; 0: every write makes files
 	{"expire_keep_last", 0, 0, 1 << 40},                         // snapshots that maintenance keeps; 0 is no such rule
 	{"expire_older_than", 0, 0, 100 * 365 * 24 * 3600},          // age of snapshots that maintenance keeps; 0 is no such rule
+	{"flush_rows", 10_000, 1, 1 << 40},                          // rows inside the catalog from which on they go to files
 	{"flush_dead_rows", 1000, 1, 1 << 40},                       // rows dead inside the catalog from which on they go to delete files
 	{"inline_delete_limit", inlineLimit, 0, 100_000},            // rows that one write may mark dead inside the catalog
 	{"max_memory_chunk_size", 16 << 20, 1, 16 << 30},            // bytes below which a file is small

@@ -14,6 +14,7 @@ import (
 	"github.com/supertable-go/supertable/datafile"
 	"github.com/supertable-go/supertable/engine"
 	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/scan"
 	"github.com/supertable-go/supertable/storage"
 )
 
@@ -23,12 +24,14 @@ const fileBytes = 512 << 20
 // defaultLevel of Zstandard.
 const defaultLevel = 3
 
-// stage is a set of data files under the lease: written, synced, not yet named.
+// stage holds a write's rows: in data files under the lease, written, synced
+// and not yet named, or, when they are few, in memory.
 type stage struct {
 	dir       string // of the table, relative to the data folder
 	files     []staged
 	rows      int64
 	published bool
+	inside    *inside // nil: in files
 }
 
 type staged struct {
@@ -38,9 +41,9 @@ type staged struct {
 	stats map[int64]datafile.Stats
 }
 
-// stage writes the relation, read through the plan, to new files.
+// stage holds the relation's rows, read through the plan.
 func (j *job) stage(ctx context.Context, p *plan, from string) (*stage, error) {
-	return j.writeFiles(ctx, p, p.selectSQL(from))
+	return j.hold(ctx, p, p.selectSQL(from))
 }
 
 func (j *job) writeFiles(ctx context.Context, p *plan, query string) (*stage, error) {
@@ -118,6 +121,9 @@ func toInt(v any) int64 {
 
 // relation reads the stage's rows back, its columns named as in p.
 func (s *stage) relation(p *plan) string {
+	if s.inside != nil && s.rows > 0 {
+		return scan.Values(s.inside.columns, s.inside.rows)
+	}
 	if len(s.files) == 0 {
 		parts := make([]string, len(p.file))
 		for i, f := range p.file {
@@ -126,6 +132,22 @@ func (s *stage) relation(p *plan) string {
 		return "SELECT " + strings.Join(parts, ", ") + " WHERE false"
 	}
 	return "SELECT * FROM read_parquet(" + pathList(s.paths()) + ", hive_partitioning=false)"
+}
+
+// allStats are the statistics of the rows, by column id.
+func (s *stage) allStats() []map[int64]datafile.Stats {
+	var out []map[int64]datafile.Stats
+	for _, f := range s.files {
+		out = append(out, f.stats)
+	}
+	if s.inside != nil {
+		stats := map[int64]datafile.Stats{}
+		for _, st := range s.inside.stats {
+			stats[st.ColumnID] = st
+		}
+		out = append(out, stats)
+	}
+	return out
 }
 
 func (s *stage) paths() []string {
@@ -192,6 +214,10 @@ func (j *job) tableDir(st *state) string {
 // name means now: another one than when they were written. The old names are
 // disposed of at the end.
 func (j *job) relocate(dir string) error {
+	if len(j.out.files) == 0 {
+		j.out.dir = dir
+		return nil
+	}
 	old := &stage{dir: j.out.dir, files: slices.Clone(j.out.files), published: j.out.published}
 	leaseDir := j.w.Catalog.Folder().LeaseDir(j.lease)
 	if err := os.MkdirAll(filepath.Join(leaseDir, filepath.FromSlash(dir)), 0o777); err != nil {

@@ -35,7 +35,7 @@ func (j *job) dropStale(ctx context.Context, v *catalog.View, st *state) error {
 	}
 	defer release()
 	query := j.freshSQL(m, live)
-	fresh, err := j.writeFiles(ctx, j.plan, query)
+	fresh, err := j.hold(ctx, j.plan, query)
 	if err != nil {
 		return j.matchError(ctx, err)
 	}
@@ -46,7 +46,7 @@ func (j *job) dropStale(ctx context.Context, v *catalog.View, st *state) error {
 }
 
 // liveKeys selects key columns and the newer_than column of the live rows
-// that may hold one of the keys; "" when no file can.
+// that may hold one of the keys; "" when there are none.
 func (j *job) liveKeys(ctx context.Context, v *catalog.View, st *state, m *matcher, newer datafile.Column) (string, func(), error) {
 	var files []*catalog.File
 	var paths []string
@@ -66,8 +66,12 @@ func (j *job) liveKeys(ctx context.Context, v *catalog.View, st *state, m *match
 		files = append(files, f)
 		paths, dead = append(paths, f.Path), append(dead, rows)
 	}
+	inside, err := m.liveInside(ctx, v, st, newer)
+	if err != nil {
+		return "", nil, err
+	}
 	if len(paths) == 0 {
-		return "", nil, nil
+		return strings.Join(inside, " UNION ALL "), func() {}, nil
 	}
 	token, release, err := j.conn.Live(dead)
 	if err != nil {
@@ -88,8 +92,9 @@ func (j *job) liveKeys(ctx context.Context, v *catalog.View, st *state, m *match
 	if n != "}" {
 		n = ", " + n
 	}
-	return fmt.Sprintf("SELECT %s, %s FROM read_parquet(%s, schema=%s) WHERE st_live(%d, file_index, file_row_number)",
-		m.selectKeys(st, files), column, pathList(paths), schema+n, token), release, nil
+	inFiles := fmt.Sprintf("SELECT %s, %s FROM read_parquet(%s, schema=%s) WHERE st_live(%d, file_index, file_row_number)",
+		m.selectKeys(st, files), column, pathList(paths), schema+n, token)
+	return strings.Join(append(inside, inFiles), " UNION ALL "), release, nil
 }
 
 // freshSQL selects the input's rows that are newer than every live row of

@@ -164,9 +164,6 @@ func (w *Writer) deleteAll(ctx context.Context, g rbac.Grant, table string, o Op
 		if dup, err := duplicate(ctx, v, t.ID, o, &res); dup || err != nil {
 			return nil, err
 		}
-		if err := refuseInlined(ctx, v, t); err != nil {
-			return nil, err
-		}
 		ch := &catalog.Change{Table: t, Record: record(g, o, "delete_all", &res)}
 		files, err := v.Files(ctx, t, v.Head.ID, nil)
 		if err != nil {
@@ -178,7 +175,10 @@ func (w *Writer) deleteAll(ctx context.Context, g rbac.Grant, table string, o Op
 		for _, f := range files {
 			ch.Remove = append(ch.Remove, f.ID)
 		}
-		ch.Record.Deleted, ch.OnlyWriteID = res.Deleted, len(files) == 0
+		if ch.EndRows, err = allInside(ctx, v, t); err != nil {
+			return nil, err
+		}
+		ch.Record.Deleted, ch.OnlyWriteID = res.Deleted, len(files) == 0 && len(ch.EndRows) == 0
 		o.note(ch, &res)
 		return ch, nil
 	})
@@ -193,16 +193,6 @@ func (w *Writer) writable(ctx context.Context, v *catalog.View) error {
 	ro, err := v.ReadOnly(ctx)
 	if err == nil && ro {
 		err = errs.New(errs.Denied, "the SuperTable is read-only; make it writable with: create --read-write")
-	}
-	return err
-}
-
-// refuseInlined refuses tables that hold rows inside the catalog: another
-// client put them there.
-func refuseInlined(ctx context.Context, v *catalog.View, t catalog.Table) error {
-	n, err := v.CountInlinedRows(ctx, t, v.Head.ID)
-	if err == nil && n > 0 {
-		err = errs.New(errs.Unsupported, "table %q has %d rows that another client stored inside the catalog; put them into a file first, with: supertable flush %s", t.Name, n, t.Name)
 	}
 	return err
 }

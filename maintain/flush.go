@@ -16,7 +16,7 @@ import (
 )
 
 // Flushed says how many rows left the catalog for files: dead rows that it
-// listed, and rows that another client put there.
+// listed, and rows that stood in it.
 type Flushed struct {
 	Table    string
 	Rows     int64
@@ -61,7 +61,7 @@ func (r *Runner) flushTable(ctx context.Context, g rbac.Grant, t catalog.Table, 
 	reading := r.Catalog.Reading()
 	defer reading.End()
 	f := &flush{r: r, g: g, asked: asked, res: Flushed{Table: t.Name, Snapshot: head}, dryRun: how.DryRun}
-	if err := f.rows(ctx, t.ID, reading); err != nil {
+	if err := f.rows(ctx, t.ID, reading, how); err != nil {
 		return f.res, err
 	}
 	return f.res, f.dead(ctx, t.ID, how)
@@ -224,19 +224,31 @@ func deadRows(ctx context.Context, v *catalog.View, t catalog.Table, f *catalog.
 	return slices.CompactFunc(out, func(a, b datafile.Delete) bool { return a.Position == b.Position }), nil
 }
 
-// rows moves rows that another client put into the catalog into files.
-func (f *flush) rows(ctx context.Context, table int64, reading *catalog.Reading) error {
+// rows moves rows that stand in the catalog into files.
+func (f *flush) rows(ctx context.Context, table int64, reading *catalog.Reading, how How) error {
 	var inlined []catalog.InlinedTable
+	var held, limit int64
 	err := f.r.Catalog.Read(ctx, func(v *catalog.View) error {
 		reading.At(v.Head.ID)
 		t, err := v.TableByID(ctx, table, v.Head.ID)
 		if err != nil {
 			return err
 		}
-		inlined, err = v.InlinedTables(ctx, t)
+		if inlined, err = v.InlinedTables(ctx, t); err != nil {
+			return err
+		}
+		for _, it := range inlined {
+			n, err := v.InlinedSize(ctx, it)
+			if err != nil {
+				return err
+			}
+			held += n
+		}
+		o, err := f.r.settings(ctx, v, table)
+		limit = LimitsOf(o).InsideRows
 		return err
 	})
-	if err != nil {
+	if err != nil || how.Due && held < limit {
 		return err
 	}
 	for _, it := range inlined {

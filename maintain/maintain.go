@@ -122,7 +122,7 @@ func (r *Runner) settings(ctx context.Context, v *catalog.View, table int64) (ma
 func LimitsOf(o map[string]int64) Limits {
 	return Limits{
 		SmallFiles: o["max_overlapping_files"], SmallBytes: o["max_memory_chunk_size"], DeadRows: o["max_tombstone_rows"],
-		DeadPercent: o["rewrite_dead_percent"], TargetBytes: o["target_file_size"], FlushRows: o["flush_dead_rows"],
+		DeadPercent: o["rewrite_dead_percent"], TargetBytes: o["target_file_size"], FlushRows: o["flush_dead_rows"], InsideRows: o["flush_rows"],
 	}
 }
 

@@ -27,6 +27,9 @@ type Limits struct {
 	// FlushRows is the number of dead rows inside the catalog from which on
 	// they go to delete files.
 	FlushRows int64
+	// InsideRows is the number of rows inside the catalog from which on a flush
+	// that goes by the limits moves them to files.
+	InsideRows int64
 }
 
 // Candidate is a data file as the planner sees it.

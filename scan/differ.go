@@ -6,13 +6,54 @@ import (
 )
 
 // Differ leaves out of two scans of one table the rows that both have in the
-// same place: one file, or a copy of it, and one position. What is left holds
+// same place: one file, or a copy of it, and one position, or one row of the
+// catalog. What is left holds
 // every difference between the two. Files that hold rows of several snapshots
 // are left as they are when one scan sees only some of those.
 func Differ(a, b *Scan) {
 	inA, inB := a.places(), b.places()
+	rowsA, rowsB := a.rowPlaces(), b.rowPlaces()
 	a.without(inB)
 	b.without(inA)
+	a.withoutRows(rowsB)
+	b.withoutRows(rowsA)
+}
+
+// rowPlace is a row that the catalog itself holds: an update of another client
+// keeps the id.
+type rowPlace struct {
+	table     catalog.InlinedTable
+	id, begin int64
+}
+
+func (r *Scan) rowPlaces() map[rowPlace]bool {
+	out := map[rowPlace]bool{}
+	for _, in := range r.inlined {
+		for _, row := range in.rows {
+			out[rowPlace{in.table, row.ID, row.Begin}] = true
+		}
+	}
+	return out
+}
+
+func (r *Scan) withoutRows(other map[rowPlace]bool) {
+	if len(other) == 0 {
+		return
+	}
+	var out []inlinedRows
+	for _, in := range r.inlined {
+		left := in
+		left.rows = nil
+		for _, row := range in.rows {
+			if !other[rowPlace{in.table, row.ID, row.Begin}] {
+				left.rows = append(left.rows, row)
+			}
+		}
+		if len(left.rows) > 0 {
+			out = append(out, left)
+		}
+	}
+	r.inlined = out
 }
 
 // place is a file of a scan with its dead rows.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/datafile"
 )
 
@@ -42,23 +41,4 @@ func addLineage(b *branch, schema, sel []string) (schema2, sel2 []string) {
 	return schema, append(sel,
 		fmt.Sprintf("coalesce(lineage_row, %s + file_row_number) AS %s", of(starts), RowIDColumn),
 		fmt.Sprintf("coalesce(snapshot, %s) AS %s", of(begins), SnapshotColumn))
-}
-
-// InlinedValues gives versions of rows that the catalog itself holds as VALUES
-// of columns c<id>, the row id and the snapshot at which each came.
-func InlinedValues(columns []datafile.Column, rows []catalog.InlinedRow) string {
-	names := make([]string, 0, len(columns)+2)
-	for _, c := range columns {
-		names = append(names, fmt.Sprintf("c%d", c.ID))
-	}
-	names = append(names, RowIDColumn, SnapshotColumn)
-	lines := make([]string, len(rows))
-	for i, r := range rows {
-		cells := make([]string, 0, len(names))
-		for k, v := range r.Values {
-			cells = append(cells, inlinedValue(v, columns[k].Type))
-		}
-		lines[i] = "(" + strings.Join(append(cells, fmt.Sprintf("%d::BIGINT", r.ID), fmt.Sprintf("%d::BIGINT", r.Begin)), ", ") + ")"
-	}
-	return "SELECT * FROM (VALUES " + strings.Join(lines, ", ") + ") inlined(" + strings.Join(names, ", ") + ")"
 }

@@ -67,8 +67,9 @@ type branchKey struct {
 
 // inlinedRows are rows that the catalog itself holds.
 type inlinedRows struct {
+	table   catalog.InlinedTable
 	columns []datafile.Column
-	rows    [][]any
+	rows    []catalog.InlinedRow
 }
 
 // Plan reads what the catalog has of a table, with the statistics of the
@@ -272,12 +273,12 @@ func (r *Scan) loadInlined(ctx context.Context, v *catalog.View) error {
 		for i, c := range cols {
 			names[i] = c.Name
 		}
-		rows, err := v.InlinedRows(ctx, it, r.at, names)
+		rows, err := v.LiveInlined(ctx, it, r.at, names)
 		if err != nil {
 			return err
 		}
 		if len(rows) > 0 {
-			r.inlined = append(r.inlined, inlinedRows{cols, rows})
+			r.inlined = append(r.inlined, inlinedRows{it, cols, rows})
 			r.Counts.Rows += int64(len(rows))
 			r.Counts.RowsRead += int64(len(rows))
 		}
@@ -456,72 +457,4 @@ func mappedColumn(c datafile.Column, top map[int64]catalog.MappedColumn, b *bran
 		return "CAST(" + datafile.QuoteText(*c.InitialDefault) + " AS " + c.Type.SQL() + ")"
 	}
 	return "CAST(NULL AS " + c.Type.SQL() + ")"
-}
-
-// inlinedSQL gives rows of the catalog as VALUES: text in the engine's own
-// form, read by the engine's own casts.
-func (r *Scan) inlinedSQL(in inlinedRows) string {
-	names := make([]string, len(in.columns))
-	for i, c := range in.columns {
-		names[i] = fmt.Sprintf("c%d", c.ID)
-	}
-	var b strings.Builder
-	for i, row := range in.rows {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteByte('(')
-		for k, v := range row {
-			if k > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(inlinedValue(v, in.columns[k].Type))
-		}
-		b.WriteByte(')')
-	}
-	byID := map[int64]datafile.Column{}
-	for _, c := range in.columns {
-		byID[c.ID] = c
-	}
-	sel := make([]string, len(r.columns))
-	for i, c := range r.columns {
-		expr := "CAST(NULL AS " + c.Type.SQL() + ")"
-		if old, ok := byID[c.ID]; ok {
-			expr = datafile.Convert(fmt.Sprintf("c%d", c.ID), old.Type, c.Type, false, "read")
-		} else if c.InitialDefault != nil {
-			expr = "CAST(" + datafile.QuoteText(*c.InitialDefault) + " AS " + c.Type.SQL() + ")"
-		}
-		sel[i] = expr + " AS " + datafile.Quote(c.Name)
-	}
-	return fmt.Sprintf("SELECT %s FROM (VALUES %s) inlined(%s)", strings.Join(sel, ", "), b.String(), strings.Join(names, ", "))
-}
-
-func inlinedValue(v any, t datafile.Type) string {
-	switch x := v.(type) {
-	case nil:
-		return "CAST(NULL AS " + t.SQL() + ")"
-	case int64:
-		return fmt.Sprintf("CAST(%d AS %s)", x, t.SQL())
-	case float64:
-		return fmt.Sprintf("CAST(%s AS %s)", datafile.QuoteText(fmt.Sprint(x)), t.SQL())
-	case bool:
-		return fmt.Sprintf("CAST(%t AS %s)", x, t.SQL())
-	case []byte:
-		if t.Name == "blob" {
-			return fmt.Sprintf("from_hex('%x')", x)
-		}
-		return castText(string(x), t)
-	}
-	return castText(fmt.Sprint(v), t)
-}
-
-func castText(s string, t datafile.Type) string {
-	text := datafile.QuoteText(s)
-	if strings.ContainsRune(s, 0) {
-		text = fmt.Sprintf("decode(from_hex('%x'))", s)
-	}
-	if t.Name == "varchar" {
-		return text
-	}
-	return "CAST(" + text + " AS " + t.SQL() + ")"
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/supertable-go/supertable"
+	"github.com/supertable-go/supertable/catalog"
 )
 
 // DB is a home in a temporary folder.
@@ -25,14 +26,25 @@ type DB struct {
 	seen map[string]bool
 }
 
-// Open opens a fresh home that is checked and closed when the test ends.
+// Open opens a fresh home that is checked and closed when the test ends. Its
+// small writes make files.
 func Open(t testing.TB) *DB { return At(t, t.TempDir(), nil) }
 
-// At opens a home; its SuperTables that the test asks for are checked at the end.
+// Inside are options of a home whose small writes stay inside the catalog.
+func Inside() *supertable.Options {
+	return &supertable.Options{MemoryBytes: 512 << 20, InlineRows: catalog.InlineRows}
+}
+
+// At opens a home; its SuperTables that the test asks for are checked at the
+// end. Unless the options say so, small writes make files.
 func At(t testing.TB, home string, o *supertable.Options) *DB {
 	t.Helper()
 	if o == nil {
 		o = &supertable.Options{MemoryBytes: 512 << 20}
+	}
+	if o.InlineRows == 0 {
+		files := *o
+		files.InlineRows, o = -1, &files
 	}
 	lake, err := supertable.Open(t.Context(), home, o)
 	if err != nil {

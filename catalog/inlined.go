@@ -1,0 +1,441 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strings"
+
+	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/internal/errs"
+)
+
+// InlinedTable holds rows of a table inside the catalog, all of one schema version.
+type InlinedTable struct {
+	name string
+	// SchemaAt is the snapshot whose columns the rows have.
+	SchemaAt int64
+}
+
+// InlinedRow is one version of a row that the catalog itself holds.
+type InlinedRow struct {
+	ID, Begin int64
+	End       int64 // 0 while it lives
+	Values    []any // nil, int64, float64, string or []byte, as SQLite has them
+}
+
+// InlinedTables lists where the catalog itself holds rows of table.
+func (v *View) InlinedTables(ctx context.Context, table Table) ([]InlinedTable, error) {
+	rows, err := v.q.QueryContext(ctx, `SELECT i.table_name, coalesce(
+  (SELECT s.begin_snapshot FROM ducklake_schema_versions s WHERE s.table_id = i.table_id AND s.schema_version = i.schema_version),
+  (SELECT max(s.begin_snapshot) FROM ducklake_schema_versions s WHERE s.table_id = i.table_id AND s.schema_version <= i.schema_version),
+  (SELECT min(t.begin_snapshot) FROM ducklake_table t WHERE t.table_id = i.table_id))
+ FROM ducklake_inlined_data_tables i WHERE i.table_id = ? ORDER BY i.schema_version`, table.ID)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read the inlined tables")
+	}
+	defer func() { _ = rows.Close() }()
+	var out []InlinedTable
+	for rows.Next() {
+		var t InlinedTable
+		var at sql.NullInt64
+		if err := rows.Scan(&t.name, &at); err != nil {
+			return nil, sqlError(ctx, err, "read the inlined tables")
+		}
+		t.SchemaAt = at.Int64
+		out = append(out, t)
+	}
+	return out, sqlError(ctx, rows.Err(), "read the inlined tables")
+}
+
+// LiveInlined gives the rows that t holds at snapshot at, by row id, with the
+// values of the named columns.
+func (v *View) LiveInlined(ctx context.Context, t InlinedTable, at int64, columns []string) ([]InlinedRow, error) {
+	return v.inlinedRows(ctx, t, columns, ` WHERE begin_snapshot <= ?1 AND (end_snapshot IS NULL OR ?1 < end_snapshot) ORDER BY row_id`, at)
+}
+
+// MatchInlined gives the ids of the rows that live in t at the head and hold
+// one of the keys, value by value as the catalog keeps them; nil is NULL.
+func (v *View) MatchInlined(ctx context.Context, t InlinedTable, columns []string, keys [][]any) ([]int64, error) {
+	conds := make([]string, len(columns))
+	for i, c := range columns {
+		conds[i] = quoteName(c) + " IS ?"
+	}
+	query := `SELECT row_id FROM ` + quoteName(t.name) + ` WHERE end_snapshot IS NULL AND ` + strings.Join(conds, " AND ")
+	var out []int64
+	for _, k := range keys {
+		ids, err := v.ids(ctx, query, k...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, ids...)
+	}
+	return out, nil
+}
+
+// inlinedRows reads versions of rows.
+func (v *View) inlinedRows(ctx context.Context, t InlinedTable, columns []string, rest string, args ...any) ([]InlinedRow, error) {
+	names := []string{"row_id", "begin_snapshot", "coalesce(end_snapshot, 0)"}
+	for _, c := range columns {
+		names = append(names, quoteName(c))
+	}
+	rows, err := v.q.QueryContext(ctx, `SELECT `+strings.Join(names, ", ")+` FROM `+quoteName(t.name)+rest, args...)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read inlined rows")
+	}
+	defer func() { _ = rows.Close() }()
+	var out []InlinedRow
+	ptr := make([]any, 3+len(columns))
+	for rows.Next() {
+		r := InlinedRow{Values: make([]any, len(columns))}
+		ptr[0], ptr[1], ptr[2] = &r.ID, &r.Begin, &r.End
+		for i := range r.Values {
+			ptr[3+i] = &r.Values[i]
+		}
+		if err := rows.Scan(ptr...); err != nil {
+			return nil, sqlError(ctx, err, "read inlined rows")
+		}
+		out = append(out, r)
+	}
+	return out, sqlError(ctx, rows.Err(), "read inlined rows")
+}
+
+// InlinedSize is at least how many rows t holds, dead ones too, and costs the
+// same however many these are.
+func (v *View) InlinedSize(ctx context.Context, t InlinedTable) (n int64, err error) {
+	err = v.q.QueryRowContext(ctx, `SELECT coalesce(max(rowid), 0) FROM `+quoteName(t.name)).Scan(&n)
+	return n, sqlError(ctx, err, "read inlined rows")
+}
+
+// CountInlinedRows is the number of rows at snapshot at that the catalog itself holds.
+func (v *View) CountInlinedRows(ctx context.Context, table Table, at int64) (int64, error) {
+	inlined, err := v.InlinedTables(ctx, table)
+	var sum int64
+	for _, t := range inlined {
+		var n int64
+		query := fmt.Sprintf(`SELECT count(*) FROM "%s" WHERE begin_snapshot <= ?1 AND (end_snapshot IS NULL OR ?1 < end_snapshot)`, strings.ReplaceAll(t.name, `"`, `""`))
+		if err := v.q.QueryRowContext(ctx, query, at).Scan(&n); err != nil {
+			return 0, sqlError(ctx, err, "count inlined rows")
+		}
+		sum += n
+	}
+	return sum, err
+}
+
+// InlinedHistory gives every version of every row that t holds, by row id and
+// begin.
+func (v *View) InlinedHistory(ctx context.Context, t InlinedTable, columns []datafile.Column) ([]InlinedRow, error) {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+	}
+	return v.inlinedRows(ctx, t, names, ` ORDER BY row_id, begin_snapshot`)
+}
+
+// InlinedState tells whether rows came to t, or died in it, between two looks.
+type InlinedState struct{ Rows, LastBegin, Dead, LastEnd int64 }
+
+// InlinedState is the state of t now.
+func (v *View) InlinedState(ctx context.Context, t InlinedTable) (s InlinedState, err error) {
+	err = v.q.QueryRowContext(ctx, `SELECT count(*), coalesce(max(begin_snapshot), 0), count(end_snapshot), coalesce(max(end_snapshot), 0) FROM `+datafile.Quote(t.name)).Scan(&s.Rows, &s.LastBegin, &s.Dead, &s.LastEnd)
+	return s, sqlError(ctx, err, "read inlined rows")
+}
+
+// inlinedTexts is what the catalog itself ever held of some columns.
+type inlinedTexts struct {
+	any    bool   // a value
+	dated  bool   // every one is a text that sorts as the date or time does
+	lo, hi string // of these
+}
+
+func (v *View) inlinedTexts(ctx context.Context, table int64, leaves []int64) (inlinedTexts, error) {
+	all := inlinedTexts{dated: true}
+	tables, err := v.InlinedTables(ctx, Table{ID: table})
+	if err != nil {
+		return all, err
+	}
+	for _, t := range tables {
+		cols, err := v.Columns(ctx, table, t.SchemaAt)
+		if err != nil {
+			return all, err
+		}
+		for _, c := range cols {
+			if !slices.Contains(leaves, c.ID) {
+				continue
+			}
+			var n, plain int64
+			var lo, hi sql.NullString
+			err := v.q.QueryRowContext(ctx, fmt.Sprintf(`SELECT count(%[1]s), count(*) FILTER (WHERE %[1]s GLOB '[0-9][0-9][0-9][0-9]-*'), min(%[1]s), max(%[1]s) FROM %[2]s`, quoteName(c.Name), quoteName(t.name))).Scan(&n, &plain, &lo, &hi)
+			if err != nil {
+				return all, sqlError(ctx, err, "read inlined rows")
+			}
+			if n == 0 {
+				continue
+			}
+			if !all.any || lo.String < all.lo {
+				all.lo = lo.String
+			}
+			all.hi = max(all.hi, hi.String)
+			all.any, all.dated = true, all.dated && n == plain
+		}
+	}
+	return all, nil
+}
+
+// inlineTable follows clients that keep small inserts in the catalog: they put
+// them into the table's newest inlined table, which must have its columns.
+// Where there is none it is made when rows need it.
+func (a *applier) inlineTable(columns []datafile.Column) error {
+	var n int
+	err := a.q.QueryRowContext(a.ctx, `SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ?`, a.table.ID).Scan(&n)
+	if err != nil || n == 0 {
+		return sqlError(a.ctx, err, "read the inlined tables")
+	}
+	return a.makeInlined(a.Head.SchemaVersion+1, columns)
+}
+
+func (a *applier) makeInlined(version int64, columns []datafile.Column) error {
+	name := fmt.Sprintf("ducklake_inlined_data_%d_%d", a.table.ID, version)
+	cols := []string{"row_id BIGINT", "begin_snapshot BIGINT", "end_snapshot BIGINT"}
+	for _, c := range columns {
+		cols = append(cols, quoteName(c.Name)+" "+inlinedType(c.Type))
+	}
+	if err := a.exec(`CREATE TABLE ` + quoteName(name) + ` (` + strings.Join(cols, ", ") + `)`); err != nil {
+		return err
+	}
+	if err := a.exec(`CREATE INDEX ` + quoteName(fmt.Sprintf("supertable_idx_inlined_%d_%d", a.table.ID, version)) + ` ON ` + quoteName(name) + ` (row_id)`); err != nil {
+		return err
+	}
+	return a.exec(`INSERT INTO ducklake_inlined_data_tables (table_id, table_name, schema_version) VALUES (?, ?, ?)`, a.table.ID, name, version)
+}
+
+// indexKey makes the rows that live in an inlined table quick to find by key.
+func (a *applier) indexKey(name string, key []string) error {
+	if len(key) == 0 {
+		return nil
+	}
+	sum := crc32.NewIEEE()
+	quoted := make([]string, len(key))
+	for i, k := range key {
+		quoted[i] = quoteName(k)
+		_, _ = sum.Write([]byte(quoted[i]))
+	}
+	return a.exec(`CREATE INDEX IF NOT EXISTS ` + quoteName(fmt.Sprintf("supertable_idx_key_%s_%08x", strings.TrimPrefix(name, "ducklake_inlined_data_"), sum.Sum32())) +
+		` ON ` + quoteName(name) + ` (` + strings.Join(quoted, ", ") + `) WHERE end_snapshot IS NULL`)
+}
+
+// NewRows are rows that the catalog itself keeps (docs/format.md §5).
+type NewRows struct {
+	Columns []string // of the table as it is after the change; the others are NULL or have their default
+	Values  [][]any  // per row, as InlinedRow has them
+	Key     []string // of these columns; later rows will be matched by them. Nil: none
+	Stats   []datafile.Stats
+}
+
+// EndedRows are rows of an inlined table that die.
+type EndedRows struct {
+	Table InlinedTable
+	IDs   []int64
+}
+
+// addRows puts new rows into the catalog and widens the table's statistics.
+func (a *applier) addRows() error {
+	if a.ch.Rows == nil {
+		return nil
+	}
+	name, err := a.inlinedTarget()
+	if err != nil {
+		return err
+	}
+	a.note("inlined_insert:%d", a.table.ID)
+	a.next.nextFileID++ // clients look at statistics again
+	stats, err := a.loadTableStats()
+	if err != nil {
+		return err
+	}
+	if err := a.insertRows(name, stats.nextRowID); err != nil {
+		return err
+	}
+	if err := a.indexKey(name, a.ch.Rows.Key); err != nil {
+		return err
+	}
+	n := int64(len(a.ch.Rows.Values))
+	stats.records += n
+	stats.nextRowID += n
+	if err := a.storeTableStats(stats); err != nil {
+		return err
+	}
+	return a.widenColumnStats(stats, [][]datafile.Stats{a.ch.Rows.Stats})
+}
+
+func (a *applier) insertRows(name string, first int64) error {
+	r := a.ch.Rows
+	cols := "row_id, begin_snapshot, end_snapshot"
+	for _, c := range r.Columns {
+		cols += ", " + quoteName(c)
+	}
+	one := "(?,?,NULL" + strings.Repeat(",?", len(r.Columns)) + "),"
+	for chunk := range chunks(r.Values, max(1, 2000/(len(r.Columns)+2))) {
+		args := make([]any, 0, len(chunk)*(len(r.Columns)+2))
+		for _, row := range chunk {
+			args = append(append(args, first, a.next.ID), row...)
+			first++
+		}
+		err := a.exec(`INSERT INTO `+quoteName(name)+` (`+cols+`) VALUES `+strings.TrimSuffix(strings.Repeat(one, len(chunk)), ","), args...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inlinedTarget gives the inlined table of the table's newest schema, and makes
+// it when there is none.
+func (a *applier) inlinedTarget() (string, error) {
+	var version int64
+	err := a.q.QueryRowContext(a.ctx, `SELECT max(schema_version) FROM ducklake_schema_versions WHERE table_id = ?`, a.table.ID).Scan(&version)
+	if err != nil {
+		return "", sqlError(a.ctx, err, "read the schema versions")
+	}
+	name := fmt.Sprintf("ducklake_inlined_data_%d_%d", a.table.ID, version)
+	var n int
+	err = a.q.QueryRowContext(a.ctx, `SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ? AND table_name = ?`, a.table.ID, name).Scan(&n)
+	if err != nil || n > 0 {
+		return name, sqlError(a.ctx, err, "read the inlined tables")
+	}
+	cols, err := a.Columns(a.ctx, a.table.ID, a.next.ID)
+	if err != nil {
+		return "", err
+	}
+	return name, a.makeInlined(version, cols)
+}
+
+// endInlined ends rows inside the catalog.
+func (a *applier) endInlined() error {
+	for _, e := range a.ch.EndRows {
+		a.noteOnce("inlined_delete:%d", a.table.ID)
+		for chunk := range chunks(e.IDs, 500) {
+			args := []any{a.next.ID}
+			for _, id := range chunk {
+				args = append(args, id)
+			}
+			n, err := a.execCount(`UPDATE `+quoteName(e.Table.name)+` SET end_snapshot = ? WHERE end_snapshot IS NULL AND row_id IN (`+strings.TrimSuffix(strings.Repeat("?,", len(chunk)), ",")+`)`, args...)
+			if err != nil {
+				return err
+			}
+			if n != int64(len(chunk)) {
+				return errs.New(errs.Internal, "%d of %d rows inside the catalog were there to end", n, len(chunk))
+			}
+		}
+	}
+	return nil
+}
+
+// inlinedType is how SQLite declares a column of an inlined table: what it has
+// no integers for is text.
+func inlinedType(t datafile.Type) string {
+	switch t.Name {
+	case "boolean", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32":
+		return "BIGINT"
+	}
+	return "VARCHAR"
+}
+
+// restoreInlined does for rows that the catalog itself holds what the files do
+// for theirs: what came since at ends, what ended since comes back, and what is
+// there as it was stays.
+func (a *applier) restoreInlined(at int64) error {
+	tables, err := a.InlinedTables(a.ctx, a.table)
+	if err != nil {
+		return err
+	}
+	var come, gone int64
+	for _, t := range tables {
+		cols, err := a.inlinedColumns(a.ctx, t)
+		if err != nil {
+			return err
+		}
+		list := ""
+		for _, c := range cols {
+			list += ", " + c
+		}
+		n, err := a.execCount(`UPDATE `+quoteName(t.name)+` AS x SET end_snapshot = ?1 WHERE `+returning(t, cols).gone, a.next.ID, at)
+		if err != nil {
+			return err
+		}
+		gone += n
+		n, err = a.execCount(`INSERT INTO `+quoteName(t.name)+` (row_id, begin_snapshot, end_snapshot`+list+`) SELECT row_id, ?1, NULL`+list+` FROM `+quoteName(t.name)+` AS x
+ WHERE end_snapshot <> ?1 AND `+returning(t, cols).come, a.next.ID, at)
+		if err != nil {
+			return err
+		}
+		come += n
+	}
+	if come > 0 {
+		a.note("inlined_insert:%d", a.table.ID)
+		a.next.nextFileID++ // clients look at statistics again
+	}
+	if gone > 0 {
+		a.noteOnce("inlined_delete:%d", a.table.ID)
+	}
+	return nil
+}
+
+// returned are conditions on rows x of an inlined table for a return to
+// snapshot ?2: those that it ends, and those that it brings back. A row that
+// came back before lives under its old id, with the values that it had.
+type returned struct{ gone, come string }
+
+func returning(t InlinedTable, cols []string) returned {
+	same := `y.row_id = x.row_id`
+	for _, c := range cols {
+		same += ` AND y.` + c + ` IS x.` + c
+	}
+	other := func(cond string) string {
+		return ` AND NOT EXISTS (SELECT 1 FROM ` + quoteName(t.name) + ` AS y WHERE ` + same + ` AND ` + cond + `)`
+	}
+	return returned{
+		gone: `x.begin_snapshot > ?2 AND x.end_snapshot IS NULL` + other(`y.begin_snapshot <= ?2 AND y.end_snapshot > ?2`),
+		come: `x.begin_snapshot <= ?2 AND x.end_snapshot > ?2` + other(`y.end_snapshot IS NULL`),
+	}
+}
+
+// inlinedColumns lists a table's own columns, quoted.
+func (v *View) inlinedColumns(ctx context.Context, t InlinedTable) ([]string, error) {
+	rows, err := v.q.QueryContext(ctx, `SELECT name FROM pragma_table_info(?) WHERE name NOT IN ('row_id', 'begin_snapshot', 'end_snapshot') ORDER BY cid`, t.name)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read the inlined tables")
+	}
+	defer func() { _ = rows.Close() }()
+	var out []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, sqlError(ctx, err, "read the inlined tables")
+		}
+		out = append(out, quoteName(name))
+	}
+	return out, sqlError(ctx, rows.Err(), "read the inlined tables")
+}
+
+// InlinedSince counts the rows inside the catalog that a return to snapshot at
+// would bring back, and those that it would end.
+func (v *View) InlinedSince(ctx context.Context, t Table, at int64) (come, gone int64, err error) {
+	tables, err := v.InlinedTables(ctx, t)
+	for _, in := range tables {
+		cols, err := v.inlinedColumns(ctx, in)
+		if err != nil {
+			return 0, 0, err
+		}
+		var c, g int64
+		r := returning(in, cols)
+		err = v.q.QueryRowContext(ctx, `SELECT ?1, count(*) FILTER (WHERE `+r.come+`), count(*) FILTER (WHERE `+r.gone+`) FROM `+quoteName(in.name)+` AS x`, 0, at).Scan(new(int64), &c, &g)
+		if err != nil {
+			return 0, 0, sqlError(ctx, err, "count inlined rows")
+		}
+		come, gone = come+c, gone+g
+	}
+	return come, gone, err
+}
