@@ -474,7 +474,7 @@ func TestRebuild(t *testing.T) {
 // TestRebuildSaysWhatIsMissing loses data files and the end of the log too.
 func TestRebuildSaysWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
-	lake, err := supertable.Open(t.Context(), dir, nil)
+	lake, err := supertable.Open(t.Context(), dir, &supertable.Options{InlineRows: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

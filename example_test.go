@@ -220,9 +220,9 @@ func ExampleSession_Tables() {
 		panic(err)
 	}
 	for _, t := range tables {
-		fmt.Printf("%s: %d rows in %d files, version %d\n", t.Name, t.Rows, t.Files, t.Version)
+		fmt.Printf("%s: %d rows, version %d\n", t.Name, t.Rows, t.Version)
 	}
-	// Output: orders: 2 rows in 2 files, version 2
+	// Output: orders: 2 rows, version 2
 }
 
 func ExampleSession_Schema() {

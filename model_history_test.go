@@ -48,7 +48,7 @@ type history struct {
 }
 
 func newHistory(t *testing.T, n uint64) *history {
-	db := testdb.Open(t)
+	db := testdb.At(t, t.TempDir(), testdb.Either(n))
 	other := testdb.At(t, db.Home, nil)
 	return &history{t: t, seed: n, rng: source64(n), m: newModel(), lakes: [2]*supertable.Session{db.Session("model"), other.Session("model")}}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/supertable-go/supertable"
+	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/internal/testdb"
 )
 
@@ -24,8 +25,8 @@ func TestMaintenanceChangesNothing(t *testing.T) {
 	if testing.Short() {
 		steps = 35
 	}
-	for range 2 {
-		k := newKept(t)
+	for _, rows := range []int{-1, catalog.InlineRows} {
+		k := keptAt(t, t.TempDir(), &supertable.Options{MemoryBytes: 512 << 20, InlineRows: rows})
 		h := &keeping{kept: k, r: r, columns: map[string][]string{}}
 		for range steps {
 			h.change()

@@ -80,7 +80,7 @@ func TestReturnsAgainstAModel(t *testing.T) {
 	}
 	for seed := first; seed < first+uint64(runs); seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w := &returnWalk{t: t, r: rand.New(rand.NewPCG(seed, 5)), s: testdb.Open(t).Session("m"), now: past{gone: true}}
+			w := &returnWalk{t: t, r: rand.New(rand.NewPCG(seed, 5)), s: testdb.At(t, t.TempDir(), testdb.Either(seed)).Session("m"), now: past{gone: true}}
 			w.states = []past{w.now}
 			for range 45 {
 				w.step()

@@ -8,6 +8,10 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
 	"github.com/supertable-go/supertable"
 )
 
@@ -222,56 +226,117 @@ func (b *bench) upserts() error {
 
 func (b *bench) after() error { return b.compare("after the upserts", true) }
 
-// commits measures one-row durable commits with a file each.
+// commits measures one-row durable commits: with a file each, and inside the
+// catalog.
 func (b *bench) commits() error {
 	one := b.path("one.parquet")
 	if err := b.peers.rawConn.Exec(b.ctx, fmt.Sprintf("COPY (SELECT 1::BIGINT AS id, 'x' AS v) TO '%s' (FORMAT parquet)", one)); err != nil {
 		return err
 	}
-	const n = 200
-	for _, writers := range []int{1, 8} {
-		table := fmt.Sprintf("one_%d", writers)
+	dl := 0.0
+	if b.peers.dl != nil {
+		const n = 200
+		if err := b.peers.dl.Exec(b.ctx, "CREATE TABLE dl.one(id BIGINT, v VARCHAR)"); err != nil {
+			return err
+		}
 		t, err := timed(func() error {
-			var wg sync.WaitGroup
-			fail := make(chan error, writers)
-			for range writers {
-				wg.Go(func() {
-					for range n / writers {
-						if _, err := b.peers.session.WriteFiles(b.ctx, table, []string{one}, nil); err != nil {
-							fail <- err
-							return
-						}
-					}
-				})
+			for range n {
+				if err := b.peers.dl.Exec(b.ctx, "INSERT INTO dl.one VALUES (1, 'x')"); err != nil {
+					return err
+				}
 			}
-			wg.Wait()
-			close(fail)
-			return <-fail
+			return nil
 		})
 		if err != nil {
 			return err
 		}
-		r := row{name: fmt.Sprintf("one-row durable commits, %d writers", writers), unit: "/s", ours: n / t, target: "≥ 200/s", met: n/t >= 200}
-		if b.peers.dl != nil && writers == 1 {
-			t, err := timed(func() error {
-				if err := b.peers.dl.Exec(b.ctx, "CREATE TABLE dl.one(id BIGINT, v VARCHAR)"); err != nil {
-					return err
-				}
-				for range n {
-					if err := b.peers.dl.Exec(b.ctx, "INSERT INTO dl.one VALUES (1, 'x')"); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			r.lake = n / t
+		dl = n / t
+	}
+	for _, w := range []struct {
+		name    string
+		writers int
+		n       int
+		limit   string
+		least   float64
+		key     []string
+	}{
+		{"with a file each", 1, 200, "0", 200, nil},
+		{"with a file each", 8, 200, "0", 200, nil},
+		{"inside the catalog", 1, 2000, "", 2000, nil},
+		{"inside the catalog", 8, 4000, "", 6000, nil},
+		{"by key, inside the catalog", 1, 1000, "", 0, []string{"id"}},
+	} {
+		rate, err := b.commitRate(fmt.Sprintf("one_%d_%s_%d", w.writers, w.limit, len(w.key)), w.writers, w.n, w.limit, w.key)
+		if err != nil {
+			return err
+		}
+		r := row{name: fmt.Sprintf("one-row durable commits %s, %d writers", w.name, w.writers), unit: "/s", ours: rate}
+		if w.least > 0 {
+			r.target, r.met = fmt.Sprintf("≥ %.0f/s", w.least), rate >= w.least
+		}
+		if w.writers == 1 && w.limit == "0" {
+			r.lake = dl
 		}
 		b.add(r)
 	}
 	return nil
+}
+
+// commitRate writes n batches of one row and checks that all are there.
+func (b *bench) commitRate(table string, writers, n int, limit string, key []string) (float64, error) {
+	write := func(id int64) error {
+		rr, err := oneRow(id)
+		if err != nil {
+			return err
+		}
+		defer rr.Release()
+		_, err = b.peers.session.Write(b.ctx, table, rr, &supertable.WriteOptions{Key: key})
+		return err
+	}
+	if err := write(0); err != nil { // the table, and what is opened once
+		return 0, err
+	}
+	if limit != "" {
+		if err := b.peers.session.SetOption(b.ctx, table, "data_inlining_row_limit", limit); err != nil {
+			return 0, err
+		}
+	}
+	t, err := timed(func() error {
+		var wg sync.WaitGroup
+		fail := make(chan error, writers)
+		for w := range writers {
+			wg.Go(func() {
+				for i := w; i < n; i += writers {
+					if err := write(int64(i + 1)); err != nil {
+						fail <- err
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		close(fail)
+		return <-fail
+	})
+	if err != nil {
+		return 0, err
+	}
+	got, err := b.peers.query(b, "SELECT count(*), count(DISTINCT id) FROM "+table)
+	if want := fmt.Sprintf("[[%d %d]]", n+1, n+1); err == nil && fmt.Sprint(got) != want {
+		err = fmt.Errorf("rows and keys %v, want %s", got, want)
+	}
+	return float64(n) / t, err
+}
+
+func oneRow(id int64) (array.RecordReader, error) {
+	schema := arrow.NewSchema([]arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Int64}, {Name: "v", Type: arrow.BinaryTypes.String}}, nil)
+	rb := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer rb.Release()
+	rb.Field(0).(*array.Int64Builder).Append(id)
+	rb.Field(1).(*array.StringBuilder).Append("x")
+	rec := rb.NewRecordBatch()
+	defer rec.Release()
+	return array.NewRecordReader(schema, []arrow.RecordBatch{rec})
 }
 
 // cold times `supertable query` as a process on a small table.

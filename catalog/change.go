@@ -292,6 +292,15 @@ func (a *applier) dropTable() error {
 			return err
 		}
 	}
+	inside, err := a.InlinedTables(a.ctx, a.table)
+	if err != nil {
+		return err
+	}
+	for _, t := range inside {
+		if err := a.exec(`UPDATE `+quoteName(t.name)+` SET end_snapshot = ? WHERE end_snapshot IS NULL`, a.next.ID); err != nil {
+			return err
+		}
+	}
 	return a.endRows("ducklake_tag", "object_id", a.table.ID)
 }
 

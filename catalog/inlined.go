@@ -255,7 +255,7 @@ func (a *applier) addRows() error {
 	if err != nil {
 		return err
 	}
-	if err := a.insertRows(name, stats.nextRowID); err != nil {
+	if err := a.insertRows(name, stats.nextRowID, a.ch.Rows.Columns, a.ch.Rows.Values); err != nil {
 		return err
 	}
 	if err := a.indexKey(name, a.ch.Rows.Key); err != nil {
@@ -270,15 +270,14 @@ func (a *applier) addRows() error {
 	return a.widenColumnStats(stats, [][]datafile.Stats{a.ch.Rows.Stats})
 }
 
-func (a *applier) insertRows(name string, first int64) error {
-	r := a.ch.Rows
+func (a *applier) insertRows(name string, first int64, columns []string, rows [][]any) error {
 	cols := "row_id, begin_snapshot, end_snapshot"
-	for _, c := range r.Columns {
+	for _, c := range columns {
 		cols += ", " + quoteName(c)
 	}
-	one := "(?,?,NULL" + strings.Repeat(",?", len(r.Columns)) + "),"
-	for chunk := range chunks(r.Values, max(1, 2000/(len(r.Columns)+2))) {
-		args := make([]any, 0, len(chunk)*(len(r.Columns)+2))
+	one := "(?,?,NULL" + strings.Repeat(",?", len(columns)) + "),"
+	for chunk := range chunks(rows, max(1, 2000/(len(columns)+2))) {
+		args := make([]any, 0, len(chunk)*(len(columns)+2))
 		for _, row := range chunk {
 			args = append(append(args, first, a.next.ID), row...)
 			first++
@@ -315,19 +314,26 @@ func (a *applier) inlinedTarget() (string, error) {
 // endInlined ends rows inside the catalog.
 func (a *applier) endInlined() error {
 	for _, e := range a.ch.EndRows {
+		if err := a.endIn(e.Table, e.IDs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) endIn(t InlinedTable, ids []int64) error {
+	for chunk := range chunks(ids, 500) {
 		a.noteOnce("inlined_delete:%d", a.table.ID)
-		for chunk := range chunks(e.IDs, 500) {
-			args := []any{a.next.ID}
-			for _, id := range chunk {
-				args = append(args, id)
-			}
-			n, err := a.execCount(`UPDATE `+quoteName(e.Table.name)+` SET end_snapshot = ? WHERE end_snapshot IS NULL AND row_id IN (`+strings.TrimSuffix(strings.Repeat("?,", len(chunk)), ",")+`)`, args...)
-			if err != nil {
-				return err
-			}
-			if n != int64(len(chunk)) {
-				return errs.New(errs.Internal, "%d of %d rows inside the catalog were there to end", n, len(chunk))
-			}
+		args := []any{a.next.ID}
+		for _, id := range chunk {
+			args = append(args, id)
+		}
+		n, err := a.execCount(`UPDATE `+quoteName(t.name)+` SET end_snapshot = ? WHERE end_snapshot IS NULL AND row_id IN (`+strings.TrimSuffix(strings.Repeat("?,", len(chunk)), ",")+`)`, args...)
+		if err != nil {
+			return err
+		}
+		if n != int64(len(chunk)) {
+			return errs.New(errs.Internal, "%d of %d rows inside the catalog were there to end", n, len(chunk))
 		}
 	}
 	return nil
@@ -343,66 +349,108 @@ func inlinedType(t datafile.Type) string {
 	return "VARCHAR"
 }
 
-// restoreInlined does for rows that the catalog itself holds what the files do
-// for theirs: what came since at ends, what ended since comes back, and what is
-// there as it was stays.
+// insideReturn is what a return to an earlier snapshot does to one inlined
+// table.
+type insideReturn struct {
+	table   InlinedTable
+	columns []string
+	come    [][]any // values of rows that it brings back
+	gone    []int64 // rows that it ends
+}
+
+// insideReturns does for rows that the catalog itself holds what a plan of
+// returns does for files: what came since goes, what ended since comes back,
+// and what is there as it was stays. Rows of the same values are alike.
+func (v *View) insideReturns(ctx context.Context, table Table, at int64) ([]insideReturn, error) {
+	tables, err := v.InlinedTables(ctx, table)
+	if err != nil {
+		return nil, err
+	}
+	var out []insideReturn
+	for _, t := range tables {
+		r := insideReturn{table: t}
+		if r.columns, err = v.inlinedColumns(ctx, t); err != nil {
+			return nil, err
+		}
+		since, err := v.inlinedRows(ctx, t, r.columns, ` WHERE begin_snapshot > ? AND end_snapshot IS NULL ORDER BY row_id`, at)
+		if err != nil {
+			return nil, err
+		}
+		ended, err := v.inlinedRows(ctx, t, r.columns, ` WHERE begin_snapshot <= ?1 AND end_snapshot > ?1 ORDER BY row_id`, at)
+		if err != nil {
+			return nil, err
+		}
+		r.compare(ended, since)
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func (r *insideReturn) compare(ended, since []InlinedRow) {
+	was := map[string]int{}
+	for _, row := range ended {
+		was[rowText(row.Values)]++
+	}
+	for _, row := range since {
+		if key := rowText(row.Values); was[key] > 0 {
+			was[key]--
+			continue
+		}
+		r.gone = append(r.gone, row.ID)
+	}
+	for _, row := range ended {
+		if key := rowText(row.Values); was[key] > 0 {
+			was[key]--
+			r.come = append(r.come, row.Values)
+		}
+	}
+}
+
+// rowText tells rows of other values apart.
+func rowText(values []any) string {
+	var b strings.Builder
+	for _, v := range values {
+		if raw, ok := v.([]byte); ok {
+			v = string(raw)
+		}
+		fmt.Fprintf(&b, "%T%q ", v, fmt.Sprint(v))
+	}
+	return b.String()
+}
+
+// restoreInlined returns to the rows inside the catalog of snapshot at. Those
+// that come back are new ones: a row id begins once.
 func (a *applier) restoreInlined(at int64) error {
-	tables, err := a.InlinedTables(a.ctx, a.table)
+	list, err := a.insideReturns(a.ctx, a.table, at)
 	if err != nil {
 		return err
 	}
-	var come, gone int64
-	for _, t := range tables {
-		cols, err := a.inlinedColumns(a.ctx, t)
+	for _, r := range list {
+		if err := a.endIn(r.table, r.gone); err != nil {
+			return err
+		}
+		if len(r.come) == 0 {
+			continue
+		}
+		a.noteOnce("inlined_insert:%d", a.table.ID)
+		stats, err := a.loadTableStats()
 		if err != nil {
 			return err
 		}
-		list := ""
-		for _, c := range cols {
-			list += ", " + c
-		}
-		n, err := a.execCount(`UPDATE `+quoteName(t.name)+` AS x SET end_snapshot = ?1 WHERE `+returning(t, cols).gone, a.next.ID, at)
-		if err != nil {
+		if err := a.insertRows(r.table.name, stats.nextRowID, r.columns, r.come); err != nil {
 			return err
 		}
-		gone += n
-		n, err = a.execCount(`INSERT INTO `+quoteName(t.name)+` (row_id, begin_snapshot, end_snapshot`+list+`) SELECT row_id, ?1, NULL`+list+` FROM `+quoteName(t.name)+` AS x
- WHERE end_snapshot <> ?1 AND `+returning(t, cols).come, a.next.ID, at)
-		if err != nil {
+		stats.records += int64(len(r.come))
+		stats.nextRowID += int64(len(r.come))
+		if err := a.storeTableStats(stats); err != nil {
 			return err
 		}
-		come += n
-	}
-	if come > 0 {
-		a.note("inlined_insert:%d", a.table.ID)
 		a.next.nextFileID++ // clients look at statistics again
-	}
-	if gone > 0 {
-		a.noteOnce("inlined_delete:%d", a.table.ID)
 	}
 	return nil
 }
 
-// returned are conditions on rows x of an inlined table for a return to
-// snapshot ?2: those that it ends, and those that it brings back. A row that
-// came back before lives under its old id, with the values that it had.
-type returned struct{ gone, come string }
-
-func returning(t InlinedTable, cols []string) returned {
-	same := `y.row_id = x.row_id`
-	for _, c := range cols {
-		same += ` AND y.` + c + ` IS x.` + c
-	}
-	other := func(cond string) string {
-		return ` AND NOT EXISTS (SELECT 1 FROM ` + quoteName(t.name) + ` AS y WHERE ` + same + ` AND ` + cond + `)`
-	}
-	return returned{
-		gone: `x.begin_snapshot > ?2 AND x.end_snapshot IS NULL` + other(`y.begin_snapshot <= ?2 AND y.end_snapshot > ?2`),
-		come: `x.begin_snapshot <= ?2 AND x.end_snapshot > ?2` + other(`y.end_snapshot IS NULL`),
-	}
-}
-
-// inlinedColumns lists a table's own columns, quoted.
+// inlinedColumns lists a table's own columns.
 func (v *View) inlinedColumns(ctx context.Context, t InlinedTable) ([]string, error) {
 	rows, err := v.q.QueryContext(ctx, `SELECT name FROM pragma_table_info(?) WHERE name NOT IN ('row_id', 'begin_snapshot', 'end_snapshot') ORDER BY cid`, t.name)
 	if err != nil {
@@ -415,7 +463,7 @@ func (v *View) inlinedColumns(ctx context.Context, t InlinedTable) ([]string, er
 		if err := rows.Scan(&name); err != nil {
 			return nil, sqlError(ctx, err, "read the inlined tables")
 		}
-		out = append(out, quoteName(name))
+		out = append(out, name)
 	}
 	return out, sqlError(ctx, rows.Err(), "read the inlined tables")
 }
@@ -423,19 +471,9 @@ func (v *View) inlinedColumns(ctx context.Context, t InlinedTable) ([]string, er
 // InlinedSince counts the rows inside the catalog that a return to snapshot at
 // would bring back, and those that it would end.
 func (v *View) InlinedSince(ctx context.Context, t Table, at int64) (come, gone int64, err error) {
-	tables, err := v.InlinedTables(ctx, t)
-	for _, in := range tables {
-		cols, err := v.inlinedColumns(ctx, in)
-		if err != nil {
-			return 0, 0, err
-		}
-		var c, g int64
-		r := returning(in, cols)
-		err = v.q.QueryRowContext(ctx, `SELECT ?1, count(*) FILTER (WHERE `+r.come+`), count(*) FILTER (WHERE `+r.gone+`) FROM `+quoteName(in.name)+` AS x`, 0, at).Scan(new(int64), &c, &g)
-		if err != nil {
-			return 0, 0, sqlError(ctx, err, "count inlined rows")
-		}
-		come, gone = come+c, gone+g
+	list, err := v.insideReturns(ctx, t, at)
+	for _, r := range list {
+		come, gone = come+int64(len(r.come)), gone+int64(len(r.gone))
 	}
 	return come, gone, err
 }

@@ -91,6 +91,12 @@ func (d *deleteFiles) write(ctx context.Context, st *state, snapshot int64) erro
 		}
 		todo = append(todo, x)
 	}
+	if len(todo) == 0 {
+		return nil
+	}
+	if err := d.j.needLease(ctx); err != nil {
+		return err
+	}
 	dir := d.j.w.Catalog.Dir(st.table)
 	home := filepath.Join(d.j.w.Catalog.Folder().LeaseDir(d.j.lease), filepath.FromSlash(dir))
 	if err := os.MkdirAll(home, 0o777); err != nil {

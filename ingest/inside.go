@@ -43,7 +43,7 @@ func (j *job) hold(ctx context.Context, p *plan, query string) (*stage, error) {
 	st, err := j.holdInside(ctx, p, query)
 	if errors.Is(err, errNotInside) {
 		j.outside = true
-		if j.raw == nil && j.rel.OneShot {
+		if j.raw == nil && j.rel != nil && j.rel.OneShot {
 			return nil, err // it was read: open it again
 		}
 		return j.writeFiles(ctx, p, query)
@@ -63,7 +63,7 @@ func (j *job) mayStayInside(p *plan) bool {
 	switch {
 	case j.outside, most == 0, j.o.Move != nil, strings.HasPrefix(j.name, "__"), j.base.held > holdFactor*j.limits["flush_rows"]:
 		return false
-	case j.few != nil && !j.few.all, j.rel.Rows > most, j.few == nil && j.rel.Rows < 0 && j.rel.Bytes > 4*j.limits["data_inlining_byte_limit"]:
+	case j.few != nil && !j.few.all, j.rel != nil && j.rel.Rows > most, j.few == nil && j.rel.Rows < 0 && j.rel.Bytes > 4*j.limits["data_inlining_byte_limit"]:
 		return false
 	case j.few == nil && j.rel.OneShot && j.in.Stdin != nil && slices.Contains(j.in.Paths, "-"): // it could not be read again
 		return false
@@ -97,7 +97,7 @@ func (j *job) holdInside(ctx context.Context, p *plan, query string) (*stage, er
 	defer rr.Release()
 	var bytes int64
 	for rr.Next() {
-		rows, n, ok := scan.Encode(rr.RecordBatch(), in.columns)
+		rows, n, ok := scan.Encode(rr.RecordBatch().Columns(), int(rr.RecordBatch().NumRows()), in.columns)
 		in.rows = append(in.rows, rows...)
 		if bytes += n; !ok || int64(len(in.rows)) > j.limits["data_inlining_row_limit"] || bytes > j.limits["data_inlining_byte_limit"] {
 			return nil, errNotInside
@@ -169,7 +169,8 @@ func (j *job) reopen(ctx context.Context) error {
 type fewRows struct {
 	reader array.RecordReader
 	head   []arrow.RecordBatch
-	all    bool // head is everything
+	rows   int64 // of head
+	all    bool  // head is everything
 	err    error
 }
 
@@ -178,14 +179,13 @@ const mostAhead = 2048
 
 func readFew(r array.RecordReader) *fewRows {
 	f := &fewRows{reader: r}
-	n := int64(0)
-	for n <= mostAhead && r.Next() {
+	for f.rows <= mostAhead && r.Next() {
 		b := r.RecordBatch()
 		b.Retain()
 		f.head = append(f.head, b)
-		n += b.NumRows()
+		f.rows += b.NumRows()
 	}
-	f.all = n <= mostAhead
+	f.all = f.rows <= mostAhead
 	if f.all {
 		f.err = r.Err()
 	}

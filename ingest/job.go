@@ -50,6 +50,8 @@ type job struct {
 	limits    map[string]int64 // options that hold for the table
 	attempt   int
 	outside   bool // the rows do not go into the catalog
+	inCommit  bool
+	wantLease bool // files will be written
 	committed bool
 	named     map[string]bool // files that the last change names
 	res       Result
@@ -89,10 +91,16 @@ func (j *job) tryCommit(ctx context.Context) (Result, error) {
 	if len(j.o.Key) > 0 {
 		j.progress("matching keys", 1)
 	}
+	if j.wantLease {
+		if err := j.needLease(ctx); err != nil {
+			return Result{}, err
+		}
+	}
 	if err := j.prepare(ctx, j.base, j.base.head+1); err != nil {
 		return Result{}, err
 	}
 	j.progress("committing", 1)
+	defer func() { j.inCommit = false }()
 	done, err := j.w.Catalog.Commit(ctx, j.decide)
 	if err != nil {
 		return Result{}, err
@@ -238,29 +246,21 @@ func (j *job) findNarrow(ctx context.Context, v *catalog.View, st *state, c data
 	return nil
 }
 
-// open opens the input on a connection of the engine.
+// open looks at the input: a few rows of Arrow in plain types by themselves,
+// anything else on a connection of the engine.
 func (j *job) open(ctx context.Context) error {
-	eng, err := j.w.Engine(ctx)
-	if err != nil {
-		return err
+	j.conn = &lazyConn{engine: j.w.Engine}
+	direct := false
+	if j.in.Rows != nil && len(j.in.Rename) == 0 {
+		j.few = readFew(j.in.Rows)
+		j.cols, direct = j.few.describe()
 	}
-	if j.conn, err = eng.Conn(ctx); err != nil {
-		return err
-	}
-	if j.lease, err = j.w.Catalog.Lease(ctx); err != nil {
-		return err
-	}
-	if err := j.openSource(ctx); err != nil {
-		return err
-	}
-	j.width = len(j.rel.Columns)
-	for _, c := range j.rel.Columns {
-		t, err := datafile.ParseSQL(c.Type)
-		if err != nil {
-			return errs.New(errs.TypeConflict, "column %q: type %s cannot be stored", c.Name, c.Type)
+	if !direct {
+		if err := j.openSource(ctx); err != nil {
+			return err
 		}
-		j.cols = append(j.cols, inColumn{c.Name, t})
 	}
+	j.width = len(j.cols)
 	if err := j.govern(); err != nil {
 		return err
 	}
@@ -272,6 +272,9 @@ func (j *job) open(ctx context.Context) error {
 
 // openSource makes the input one relation on the connection.
 func (j *job) openSource(ctx context.Context) (err error) {
+	if err := j.needLease(ctx); err != nil {
+		return err
+	}
 	if j.in.Rows != nil {
 		if j.few == nil {
 			j.few = readFew(j.in.Rows)
@@ -285,7 +288,18 @@ func (j *job) openSource(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return j.rel.Rename(j.in.Rename)
+	if err := j.rel.Rename(j.in.Rename); err != nil {
+		return err
+	}
+	j.cols = nil
+	for _, c := range j.rel.Columns {
+		t, err := datafile.ParseSQL(c.Type)
+		if err != nil {
+			return errs.New(errs.TypeConflict, "column %q: type %s cannot be stored", c.Name, c.Type)
+		}
+		j.cols = append(j.cols, inColumn{c.Name, t})
+	}
+	return nil
 }
 
 // tableColumns are those of the table that the principal may set: what a text
@@ -310,11 +324,11 @@ func (j *job) repeated(ctx context.Context) (done bool, err error) {
 	if err != nil || !seen {
 		return false, err
 	}
-	rows, err := engine.Collect(ctx, j.conn, "SELECT count(*) FROM ("+j.rel.SQL+")", nil)
+	n, err := j.countInput(ctx)
 	if err != nil {
-		return false, j.readError(ctx, err)
+		return false, err
 	}
-	j.res = Result{Table: j.base.table.Name, signature: signature(j.g, j.name, j.o, rows[0][0].(int64))}
+	j.res = Result{Table: j.base.table.Name, signature: signature(j.g, j.name, j.o, n)}
 	err = j.w.Catalog.Read(ctx, func(v *catalog.View) error {
 		done, err = duplicate(ctx, v, j.base.table.ID, j.o, &j.res)
 		return err
@@ -322,11 +336,35 @@ func (j *job) repeated(ctx context.Context) (done bool, err error) {
 	return done, err
 }
 
+// countInput counts the input's rows; a stream is used up by that.
+func (j *job) countInput(ctx context.Context) (int64, error) {
+	if j.few != nil && j.few.all && j.few.err == nil {
+		return j.few.rows, nil
+	}
+	rows, err := engine.Collect(ctx, j.conn, "SELECT count(*) FROM ("+j.rel.SQL+")", nil)
+	if err != nil {
+		return 0, j.readError(ctx, err)
+	}
+	return rows[0][0].(int64), nil
+}
+
 // stageInput plans the schema and puts the input's rows on disk in its types.
 func (j *job) stageInput(ctx context.Context) error {
 	var err error
 	if j.plan, err = planSchema(j.base, j.cols, j.o); err != nil {
 		return err
+	}
+	if j.rel == nil {
+		if j.raw = j.holdDirect(j.plan); j.raw != nil {
+			j.out = j.raw
+			return nil
+		}
+		if err := j.openSource(ctx); err != nil {
+			return err
+		}
+		if j.plan, err = planSchema(j.base, j.cols, j.o); err != nil {
+			return err
+		}
 	}
 	stop := j.watch()
 	defer stop()
@@ -365,12 +403,16 @@ func (j *job) readError(ctx context.Context, err error) error {
 			return j.plan.conflict(i, value)
 		}
 	}
+	if j.rel == nil {
+		return j.matchError(ctx, err)
+	}
 	return j.rel.Explain(err)
 }
 
 // decide is the part of the write inside the commit: everything that the work
 // outside the lock assumed is looked at again.
 func (j *job) decide(ctx context.Context, v *catalog.View) (*catalog.Change, error) {
+	j.inCommit = true
 	if err := j.w.writable(ctx, v); err != nil {
 		return nil, err
 	}

@@ -47,6 +47,9 @@ func (j *job) stage(ctx context.Context, p *plan, from string) (*stage, error) {
 }
 
 func (j *job) writeFiles(ctx context.Context, p *plan, query string) (*stage, error) {
+	if err := j.needLease(ctx); err != nil {
+		return nil, err
+	}
 	dir := j.tableDir(j.base)
 	leaseDir := j.w.Catalog.Folder().LeaseDir(j.lease)
 	out := filepath.Join(leaseDir, "out-"+strings.TrimSuffix(datafile.NewName(), ".parquet"))

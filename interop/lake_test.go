@@ -41,7 +41,15 @@ const super = "shop"
 // newLake makes an empty SuperTable. It is checked at the test's end.
 func newLake(t testing.TB) *lake {
 	t.Helper()
-	home := testdb.Open(t)
+	return newLakeWith(t, nil)
+}
+
+func newLakeWith(t testing.TB, o *supertable.Options) *lake {
+	t.Helper()
+	if o == nil && os.Getenv("ST_INSIDE") != "" { // every test again, small writes inside the catalog
+		o = testdb.Inside()
+	}
+	home := testdb.At(t, t.TempDir(), o)
 	l := &lake{t: t, home: home, s: home.Session(super), duck: newDuck(t)}
 	l.duck.attach(l.catalog(), "")
 	return l

@@ -58,7 +58,7 @@ func random(t *testing.T, seed uint64, steps int) {
 	})
 	t.Logf("seed %d", seed)
 	if seed%2 == 0 {
-		w.lake = &lake{t: t, home: testdb.Open(t), duck: newDuck(t)} // checked here, not at its end: expiry by DuckDB leaves holes
+		w.lake = &lake{t: t, home: testdb.At(t, t.TempDir(), testdb.Either(seed/2)), duck: newDuck(t)} // checked here, not at its end: expiry by DuckDB leaves holes
 		w.adopt()
 		w.duck.attach(w.catalog(), "")
 	} else { // a lake of theirs, where small inserts stay in the catalog

@@ -16,7 +16,8 @@ import (
 
 // Inlinable reports whether rows of these columns can stand in the catalog
 // itself: every value there and back, for us and for other clients (docs/format.md
-// §5). Nested values and 128-bit integers go to files.
+// §5). Nested values and 128-bit integers go to files, and BLOBs, which DuckDB
+// stores in columns of text and then does not read.
 func Inlinable(cols []datafile.Column) bool {
 	if len(cols) > maxInlined {
 		return false
@@ -38,7 +39,7 @@ const maxInlined = 500
 
 var inlinable = map[string]bool{
 	"boolean": true, "int8": true, "int16": true, "int32": true, "int64": true, "uint8": true, "uint16": true, "uint32": true, "uint64": true,
-	"float32": true, "float64": true, "decimal": true, "varchar": true, "json": true, "blob": true, "uuid": true,
+	"float32": true, "float64": true, "decimal": true, "varchar": true, "json": true, "uuid": true,
 	"date": true, "time": true, "timestamp": true, "timestamp_s": true, "timestamp_ms": true, "timestamp_ns": true, "timestamptz": true,
 }
 
@@ -62,17 +63,17 @@ func ExactText(t datafile.Type) bool {
 	return false
 }
 
-// Encode gives the rows of a batch as the catalog keeps them, and about how
-// many bytes they have. ok is false when a value or type has no such form.
-func Encode(rec arrow.RecordBatch, cols []datafile.Column) (rows [][]any, bytes int64, ok bool) {
-	n := int(rec.NumRows())
+// Encode gives n rows of arrays, one for each column, as the catalog keeps
+// them, and about how many bytes they have. ok is false when a value or type
+// has no such form.
+func Encode(arrays []arrow.Array, n int, cols []datafile.Column) (rows [][]any, bytes int64, ok bool) {
 	cells := make([]any, n*len(cols))
 	rows = make([][]any, n)
 	for i := range rows {
 		rows[i] = cells[i*len(cols) : (i+1)*len(cols) : (i+1)*len(cols)]
 	}
 	for k, c := range cols {
-		a := rec.Column(k)
+		a := arrays[k]
 		get := encoder(a, c.Type)
 		if get == nil {
 			return nil, 0, false
@@ -139,8 +140,6 @@ func encoder(a arrow.Array, t datafile.Type) func(i int) (any, bool) {
 		return text(t, a.Value)
 	case *array.LargeString:
 		return text(t, a.Value)
-	case *array.Binary:
-		return as(t, "blob", func(i int) (any, bool) { return append([]byte{}, a.Value(i)...), true })
 	case *array.FixedSizeBinary:
 		return as(t, "uuid", func(i int) (any, bool) {
 			b := a.Value(i)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/supertable-go/supertable"
+	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/internal/testdb"
 )
 
@@ -60,7 +61,7 @@ type duel struct {
 
 func newDuel(t *testing.T, r *rand.Rand) *duel {
 	t.Helper()
-	db := testdb.At(t, t.TempDir(), &supertable.Options{MemoryBytes: 256 << 20, Threads: 2})
+	db := testdb.At(t, t.TempDir(), &supertable.Options{MemoryBytes: 256 << 20, Threads: 2, InlineRows: []int{-1, catalog.InlineRows}[r.IntN(2)]})
 	full, clear := db.SessionIn("full", "lake"), db.SessionIn("clear", "lake")
 	d := &duel{t: t, clear: clear}
 	roles := 1 + r.IntN(2)

@@ -171,7 +171,7 @@ func write() error {
 		fmt.Fprintln(out, word, i)
 		_ = out.Flush()
 	}
-	lake, err := supertable.Open(ctx, os.Getenv("ST_CRASH_HOME"), &supertable.Options{MemoryBytes: 256 << 20, Threads: 2})
+	lake, err := supertable.Open(ctx, os.Getenv("ST_CRASH_HOME"), &supertable.Options{MemoryBytes: 256 << 20, Threads: 2, InlineRows: int(seed%2)*512 - 256}) // files, or inside the catalog
 	if err != nil {
 		return err
 	}

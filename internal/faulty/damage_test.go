@@ -179,7 +179,7 @@ func TestDamagedCatalog(t *testing.T) {
 	} {
 		t.Run(d.name, func(t *testing.T) {
 			home := t.TempDir()
-			first, err := supertable.Open(t.Context(), home, nil)
+			first, err := supertable.Open(t.Context(), home, &supertable.Options{InlineRows: -1})
 			if err != nil {
 				t.Fatal(err)
 			}

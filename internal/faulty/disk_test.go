@@ -126,7 +126,7 @@ func TestFullDisk(t *testing.T) {
 func TestReadOnlyDisk(t *testing.T) {
 	disk := smallDisk(t, "64m")
 	home := filepath.Join(disk, "home")
-	first, err := supertable.Open(t.Context(), home, nil)
+	first, err := supertable.Open(t.Context(), home, &supertable.Options{InlineRows: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,6 +63,9 @@ func open(t *testing.T, home string, o supertable.Options) *supertable.Lake {
 	if o.MemoryBytes == 0 {
 		o.MemoryBytes = 512 << 20
 	}
+	if o.InlineRows == 0 {
+		o.InlineRows = -1 // what fails here are files
+	}
 	lake, err := supertable.Open(t.Context(), home, &o)
 	if err != nil {
 		t.Fatal(err)

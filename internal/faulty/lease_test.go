@@ -62,7 +62,7 @@ func slowRows(t *testing.T, from, n int) *slow {
 // sweepNow opens the home as if the given time had gone by.
 func sweepNow(t *testing.T, home string, later time.Duration) {
 	t.Helper()
-	lake, err := supertable.Open(t.Context(), home, &supertable.Options{Now: func() time.Time { return time.Now().Add(later) }})
+	lake, err := supertable.Open(t.Context(), home, &supertable.Options{InlineRows: -1, Now: func() time.Time { return time.Now().Add(later) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestSweepersAndWriters(t *testing.T) {
 func TestMovedHome(t *testing.T) {
 	base := t.TempDir()
 	home := filepath.Join(base, "a")
-	first, err := supertable.Open(t.Context(), home, nil)
+	first, err := supertable.Open(t.Context(), home, &supertable.Options{InlineRows: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,15 @@ func Inside() *supertable.Options {
 	return &supertable.Options{MemoryBytes: 512 << 20, InlineRows: catalog.InlineRows}
 }
 
+// Either are options of a home whose small writes make files for even seeds and
+// stay inside the catalog for odd ones.
+func Either(seed uint64) *supertable.Options {
+	if seed%2 == 1 {
+		return Inside()
+	}
+	return &supertable.Options{MemoryBytes: 512 << 20, InlineRows: -1}
+}
+
 // At opens a home; its SuperTables that the test asks for are checked at the
 // end. Unless the options say so, small writes make files.
 func At(t testing.TB, home string, o *supertable.Options) *DB {
