@@ -87,7 +87,11 @@ type columnStats struct {
 }
 
 func (a *applier) widenColumnStats(t tableStats, added [][]datafile.Stats) error {
-	cols, err := a.Columns(a.ctx, a.table.ID, a.next.ID)
+	cols, err := a.columnsAfter()
+	if err != nil {
+		return err
+	}
+	all, err := a.allColumnStats()
 	if err != nil {
 		return err
 	}
@@ -104,7 +108,7 @@ func (a *applier) widenColumnStats(t tableStats, added [][]datafile.Stats) error
 	for _, stats := range added {
 		for _, s := range stats {
 			if merged[s.ColumnID] == nil {
-				cs, err := a.loadColumnStats(s.ColumnID, t)
+				cs, err := a.columnStatsOf(all, s.ColumnID, t)
 				if err != nil {
 					return err
 				}
@@ -115,34 +119,58 @@ func (a *applier) widenColumnStats(t tableStats, added [][]datafile.Stats) error
 		}
 	}
 	for _, id := range order {
+		if before, ok := all[id]; ok && merged[id].same(before) {
+			continue
+		}
 		if err := a.storeColumnStats(id, merged[id], defaulted[id]); err != nil {
 			return err
 		}
 	}
-	return a.forgetMissing(merged, types)
+	return a.forgetMissing(all, merged, types)
 }
 
-// loadColumnStats reads what is known; a column without a row is fresh when
-// no earlier file can have it.
-func (a *applier) loadColumnStats(id int64, t tableStats) (*columnStats, error) {
-	var s columnStats
-	var lo, hi sql.NullString
-	err := a.q.QueryRowContext(a.ctx, `SELECT contains_null, contains_nan, min_value, max_value FROM ducklake_table_column_stats WHERE table_id = ? AND column_id = ?`, a.table.ID, id).Scan(&s.null, &s.nan, &lo, &hi)
-	if err == nil {
-		s.known = true
-		if lo.Valid {
-			s.lo = &lo.String
-		}
-		if hi.Valid {
-			s.hi = &hi.String
-		}
-		return &s, nil
+// columnsAfter are the table's columns after the change.
+func (a *applier) columnsAfter() ([]datafile.Column, error) {
+	if a.schema {
+		return a.Columns(a.ctx, a.table.ID, a.next.ID)
 	}
-	if !errors.Is(err, sql.ErrNoRows) {
+	return a.Columns(a.ctx, a.table.ID, a.Head.ID)
+}
+
+// allColumnStats reads what is known of the table's columns.
+func (a *applier) allColumnStats() (map[int64]columnStats, error) {
+	rows, err := a.q.QueryContext(a.ctx, `SELECT column_id, contains_null, contains_nan, min_value, max_value FROM ducklake_table_column_stats WHERE table_id = ?`, a.table.ID)
+	if err != nil {
 		return nil, sqlError(a.ctx, err, "read the statistics")
 	}
+	defer func() { _ = rows.Close() }()
+	out := map[int64]columnStats{}
+	for rows.Next() {
+		var id int64
+		s := columnStats{known: true}
+		if err := rows.Scan(&id, &s.null, &s.nan, &s.lo, &s.hi); err != nil {
+			return nil, sqlError(a.ctx, err, "read the statistics")
+		}
+		out[id] = s
+	}
+	return out, sqlError(a.ctx, rows.Err(), "read the statistics")
+}
+
+// same reports whether the catalog says so already.
+func (c *columnStats) same(o columnStats) bool {
+	text := func(a, b *string) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
+	return !c.unknown && c.null == o.null && c.nan == o.nan && text(c.lo, o.lo) && text(c.hi, o.hi)
+}
+
+// columnStatsOf gives what is known; a column without a row is fresh when no
+// earlier file can have it.
+func (a *applier) columnStatsOf(all map[int64]columnStats, id int64, t tableStats) (*columnStats, error) {
+	if s, ok := all[id]; ok {
+		return &s, nil
+	}
+	var s columnStats
 	var begin int64
-	err = a.q.QueryRowContext(a.ctx, `SELECT min(begin_snapshot) FROM ducklake_column WHERE table_id = ? AND column_id = ?`, a.table.ID, id).Scan(&begin)
+	err := a.q.QueryRowContext(a.ctx, `SELECT min(begin_snapshot) FROM ducklake_column WHERE table_id = ? AND column_id = ?`, a.table.ID, id).Scan(&begin)
 	s.fresh = !t.known || begin == a.next.ID
 	s.unknown = !s.fresh
 	s.null = sql.NullBool{Valid: true, Bool: t.known} // rows of earlier files lack it
@@ -185,9 +213,9 @@ func (a *applier) forgetColumn(id int64) error {
 
 // forgetMissing handles leaves that the new files have no statistics for:
 // what the table knew of them is no longer sure.
-func (a *applier) forgetMissing(merged map[int64]*columnStats, types map[int64]datafile.Type) error {
+func (a *applier) forgetMissing(all map[int64]columnStats, merged map[int64]*columnStats, types map[int64]datafile.Type) error {
 	for id := range types {
-		if merged[id] != nil {
+		if _, known := all[id]; merged[id] != nil || !known {
 			continue
 		}
 		if err := a.forgetColumn(id); err != nil {

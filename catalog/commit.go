@@ -191,6 +191,8 @@ func runGroup(c *Catalog, conn *sql.Conn, group []*member) (err error) {
 	if err := v.prepare(ctx); err != nil {
 		return err
 	}
+	settled := v.Head.SchemaVersion
+	v.settled = &settled
 	for i, m := range group {
 		did, fatal := runMember(conn, v, m, i)
 		if fatal != nil {

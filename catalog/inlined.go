@@ -216,14 +216,19 @@ func (a *applier) indexKey(name string, key []string) error {
 	if len(key) == 0 {
 		return nil
 	}
-	sum := crc32.NewIEEE()
+	sum := crc32.NewIEEE() // names one of a few sets of columns
 	quoted := make([]string, len(key))
 	for i, k := range key {
 		quoted[i] = quoteName(k)
 		_, _ = sum.Write([]byte(quoted[i]))
 	}
-	return a.exec(`CREATE INDEX IF NOT EXISTS ` + quoteName(fmt.Sprintf("supertable_idx_key_%s_%08x", strings.TrimPrefix(name, "ducklake_inlined_data_"), sum.Sum32())) +
-		` ON ` + quoteName(name) + ` (` + strings.Join(quoted, ", ") + `) WHERE end_snapshot IS NULL`)
+	index := fmt.Sprintf("supertable_idx_key_%s_%08x", strings.TrimPrefix(name, "ducklake_inlined_data_"), sum.Sum32())
+	var n int
+	err := a.q.QueryRowContext(a.ctx, `SELECT count(*) FROM sqlite_master WHERE name = ?`, index).Scan(&n)
+	if err != nil || n > 0 {
+		return sqlError(a.ctx, err, "read the inlined tables")
+	}
+	return a.exec(`CREATE INDEX ` + quoteName(index) + ` ON ` + quoteName(name) + ` (` + strings.Join(quoted, ", ") + `) WHERE end_snapshot IS NULL`)
 }
 
 // NewRows are rows that the catalog itself keeps (docs/format.md §5).
@@ -293,18 +298,17 @@ func (a *applier) insertRows(name string, first int64, columns []string, rows []
 // inlinedTarget gives the inlined table of the table's newest schema, and makes
 // it when there is none.
 func (a *applier) inlinedTarget() (string, error) {
-	var version int64
-	err := a.q.QueryRowContext(a.ctx, `SELECT max(schema_version) FROM ducklake_schema_versions WHERE table_id = ?`, a.table.ID).Scan(&version)
+	var version, n int64
+	err := a.q.QueryRowContext(a.ctx, `SELECT v, (SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ?1 AND schema_version = v)
+ FROM (SELECT max(schema_version) AS v FROM ducklake_schema_versions WHERE table_id = ?1)`, a.table.ID).Scan(&version, &n)
 	if err != nil {
 		return "", sqlError(a.ctx, err, "read the schema versions")
 	}
 	name := fmt.Sprintf("ducklake_inlined_data_%d_%d", a.table.ID, version)
-	var n int
-	err = a.q.QueryRowContext(a.ctx, `SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ? AND table_name = ?`, a.table.ID, name).Scan(&n)
-	if err != nil || n > 0 {
-		return name, sqlError(a.ctx, err, "read the inlined tables")
+	if n > 0 {
+		return name, nil
 	}
-	cols, err := a.Columns(a.ctx, a.table.ID, a.next.ID)
+	cols, err := a.columnsAfter()
 	if err != nil {
 		return "", err
 	}

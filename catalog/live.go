@@ -23,6 +23,20 @@ func (v *View) live(ctx context.Context, table int64) (liveState, error) {
 	return s, sqlError(ctx, err, "read the live state")
 }
 
+// FileCount is how many files the table of that name has now; 0 when there is
+// no such table.
+func (v *View) FileCount(ctx context.Context, name string) (int64, error) {
+	t, err := v.Table(ctx, name, v.Head.ID)
+	if errs.KindOf(err) == errs.NotFound {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	s, err := v.live(ctx, t.ID)
+	return s.files, err
+}
+
 func (v *View) storeLive(ctx context.Context, table int64, s liveState, at Snapshot) error {
 	_, err := v.q.ExecContext(ctx, `INSERT INTO supertable_table (table_id, version, rows, files, bytes, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
  ON CONFLICT (table_id) DO UPDATE SET version = ?2, rows = ?3, files = ?4, bytes = ?5, updated = ?6`, table, s.version, s.rows, s.files, s.bytes, FormatTime(at.Time))

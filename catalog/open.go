@@ -71,6 +71,7 @@ type Catalog struct {
 	queue    queue
 	leases   leases
 	dead     deadCache
+	schemas  schemaCache
 	readers  readers
 	files    fileCache
 	closing  sync.Once
@@ -179,7 +180,7 @@ func openAs(folder storage.Folder, mode, synchronous string) *sql.DB {
 }
 
 func catalogDSN(folder storage.Folder, mode, synchronous string) string {
-	return fileDSN(folder.Catalog(), map[string]string{"mode": mode, "_busy_timeout": "250", "_synchronous": synchronous})
+	return fileDSN(folder.Catalog(), map[string]string{"mode": mode, "_busy_timeout": "250", "_synchronous": synchronous, "_stmt_cache_size": "200"})
 }
 
 func fileDSN(path string, params map[string]string) string {

@@ -37,6 +37,9 @@ type View struct {
 	Head Snapshot // the newest snapshot
 
 	didSync bool // foreign commits were recorded in this transaction
+	// settled, in a commit, is the schema version that was there before it: what
+	// is read of another one may be rolled back.
+	settled *int64
 }
 
 // Read calls fn with a consistent view of the catalog.
@@ -122,6 +125,9 @@ func (v *View) Tables(ctx context.Context, at int64) ([]Table, error) {
 
 // Table finds a table by name, without regard to case.
 func (v *View) Table(ctx context.Context, name string, at int64) (Table, error) {
+	if t, ok := v.knownTable(name, at); ok {
+		return t, nil
+	}
 	ts, err := v.tables(ctx, tableColumns+`AND t.table_name = ?2 COLLATE NOCASE ORDER BY t.table_name = ?2 DESC`, at, name)
 	if err != nil {
 		return Table{}, err
@@ -129,6 +135,7 @@ func (v *View) Table(ctx context.Context, name string, at int64) (Table, error) 
 	if len(ts) == 0 {
 		return Table{}, errs.New(errs.NotFound, "Table not found: %s", name)
 	}
+	v.keep(at, func(s *schemaCache) { s.tables[name] = ts[0] })
 	return ts[0], nil
 }
 
@@ -192,6 +199,9 @@ type column struct {
 
 // Columns gives the columns of a table at snapshot at, in order, nested ones as trees.
 func (v *View) Columns(ctx context.Context, table, at int64) ([]datafile.Column, error) {
+	if cols, ok := v.knownColumns(table, at); ok {
+		return cols, nil
+	}
 	rows, err := v.columnRows(ctx, table, at)
 	if err != nil {
 		return nil, err
@@ -220,6 +230,7 @@ func (v *View) Columns(ctx context.Context, table, at int64) ([]datafile.Column,
 		}
 		out = append(out, col)
 	}
+	v.keep(at, func(s *schemaCache) { s.columns[table] = cloneColumns(out) })
 	return out, nil
 }
 
@@ -287,7 +298,13 @@ func (v *View) maxColumnID(ctx context.Context, table int64) (int64, error) {
 
 // NextColumnID is the first column id that the table never had.
 func (v *View) NextColumnID(ctx context.Context, table int64) (int64, error) {
+	if n, ok := v.knownNextID(table); ok {
+		return n, nil
+	}
 	n, err := v.maxColumnID(ctx, table)
+	if err == nil {
+		v.keep(v.Head.ID, func(s *schemaCache) { s.nextID[table] = n + 1 })
+	}
 	return n + 1, err
 }
 

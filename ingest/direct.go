@@ -2,10 +2,12 @@ package ingest
 
 import (
 	"context"
+	"errors"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
+	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/datafile"
 	"github.com/supertable-go/supertable/engine"
 	"github.com/supertable-go/supertable/scan"
@@ -14,6 +16,90 @@ import (
 // A few rows that come as Arrow in the table's own types need no engine: their
 // values are put down as they are. Whatever asks for more (a conversion, a
 // check of rows, a look into files) opens the engine then.
+
+// runDirect does the whole of a small write inside its commit, in one look at
+// the table. done is false when it needs more than that: then nothing has
+// happened yet.
+func (j *job) runDirect(ctx context.Context) (res Result, done bool, err error) {
+	j.conn = &lazyConn{engine: j.w.Engine}
+	if j.in.Rows == nil || len(j.in.Rename) > 0 {
+		return Result{}, false, nil
+	}
+	j.few = readFew(j.in.Rows)
+	cols, ok := j.few.describe()
+	if !ok || j.few.rows > catalog.InlineRows || j.o.NewerThan != "" || j.o.Move != nil {
+		return Result{}, false, nil
+	}
+	j.cols, j.width = cols, len(cols)
+	res, err = j.commit(ctx, j.decideDirect)
+	if !errors.Is(err, errAgain) {
+		return res, true, err
+	}
+	j.cols, j.raw, j.out, j.match, j.deletes, j.base, j.ready = nil, nil, nil, nil, nil, nil, nil
+	return Result{}, false, nil
+}
+
+func (j *job) decideDirect(ctx context.Context, v *catalog.View) (*catalog.Change, error) {
+	if len(j.o.Key) > 0 { // a look at many files would keep others waiting
+		n, err := v.FileCount(ctx, j.name)
+		if err != nil {
+			return nil, err
+		}
+		if n > directFiles {
+			return nil, errAgain
+		}
+	}
+	j.raw, j.match, j.deletes, j.ready = nil, nil, nil, nil // of an attempt before
+	if err := j.readBaseIn(ctx, v); err != nil {
+		return nil, err
+	}
+	if err := j.govern(); err != nil {
+		return nil, err
+	}
+	var err error
+	if j.plan, err = planSchema(j.base, j.cols, j.o); err != nil {
+		return nil, err
+	}
+	if !j.rights.rows.All {
+		return nil, errAgain
+	}
+	if j.raw = j.holdDirect(j.plan); j.raw == nil {
+		return nil, errAgain
+	}
+	j.out = j.raw
+	if len(j.o.Key) > 0 && j.base.exists {
+		m := newMatcher(j)
+		if !m.direct(j.base) {
+			return nil, errAgain
+		}
+	}
+	return j.decideOn(ctx, v, j.base)
+}
+
+// directFiles is how many files a table may have whose keys are matched inside
+// the commit at once.
+const directFiles = 64
+
+// direct reports whether no file can hold one of the keys, and those inside the
+// catalog are found by it.
+func (m *matcher) direct(st *state) bool {
+	keys, ok := m.fewInside()
+	if !ok {
+		return false
+	}
+	m.setFew(keys)
+	for i := range st.files {
+		if m.mayHold(st, &st.files[i]) {
+			return false
+		}
+	}
+	for _, t := range st.inside {
+		if names, _ := m.exactKeys(st, t); names == nil {
+			return false
+		}
+	}
+	return true
+}
 
 // lazyConn is a connection that is opened when it is first used.
 type lazyConn struct {

@@ -59,6 +59,9 @@ type job struct {
 
 // run takes the write through its steps.
 func (j *job) run(ctx context.Context) (Result, error) {
+	if res, done, err := j.runDirect(ctx); done {
+		return res, err
+	}
 	if err := j.readBase(ctx); err != nil {
 		return Result{}, err
 	}
@@ -100,8 +103,15 @@ func (j *job) tryCommit(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	j.progress("committing", 1)
+	return j.commit(ctx, j.decide)
+}
+
+func (j *job) commit(ctx context.Context, decide catalog.Decide) (Result, error) {
 	defer func() { j.inCommit = false }()
-	done, err := j.w.Catalog.Commit(ctx, j.decide)
+	done, err := j.w.Catalog.Commit(ctx, func(ctx context.Context, v *catalog.View) (*catalog.Change, error) {
+		j.inCommit = true
+		return decide(ctx, v)
+	})
 	if err != nil {
 		return Result{}, err
 	}
@@ -120,22 +130,26 @@ func (j *job) readBase(ctx context.Context) error {
 	j.reading = j.w.Catalog.Reading()
 	return j.w.Catalog.Read(ctx, func(v *catalog.View) error {
 		j.reading.At(v.Head.ID)
-		if err := j.w.writable(ctx, v); err != nil {
-			return err
-		}
-		_, err := j.renew(ctx, v)
-		if err != nil {
-			return err
-		}
-		if j.base, err = j.load(ctx, v); err != nil {
-			return err
-		}
-		err = j.loadOptions(ctx, v)
-		if err == nil && j.o.DeleteOnly && !j.base.exists {
-			err = errs.New(errs.NotFound, "Table not found: %s", j.name)
-		}
-		return err
+		return j.readBaseIn(ctx, v)
 	})
+}
+
+func (j *job) readBaseIn(ctx context.Context, v *catalog.View) error {
+	if err := j.w.writable(ctx, v); err != nil {
+		return err
+	}
+	_, err := j.renew(ctx, v)
+	if err != nil {
+		return err
+	}
+	if j.base, err = j.load(ctx, v); err != nil {
+		return err
+	}
+	err = j.loadOptions(ctx, v)
+	if err == nil && j.o.DeleteOnly && !j.base.exists {
+		err = errs.New(errs.NotFound, "Table not found: %s", j.name)
+	}
+	return err
 }
 
 func (j *job) loadOptions(ctx context.Context, v *catalog.View) error {
@@ -249,10 +263,8 @@ func (j *job) findNarrow(ctx context.Context, v *catalog.View, st *state, c data
 // open looks at the input: a few rows of Arrow in plain types by themselves,
 // anything else on a connection of the engine.
 func (j *job) open(ctx context.Context) error {
-	j.conn = &lazyConn{engine: j.w.Engine}
 	direct := false
-	if j.in.Rows != nil && len(j.in.Rename) == 0 {
-		j.few = readFew(j.in.Rows)
+	if j.few != nil {
 		j.cols, direct = j.few.describe()
 	}
 	if !direct {
@@ -412,7 +424,6 @@ func (j *job) readError(ctx context.Context, err error) error {
 // decide is the part of the write inside the commit: everything that the work
 // outside the lock assumed is looked at again.
 func (j *job) decide(ctx context.Context, v *catalog.View) (*catalog.Change, error) {
-	j.inCommit = true
 	if err := j.w.writable(ctx, v); err != nil {
 		return nil, err
 	}
@@ -427,6 +438,11 @@ func (j *job) decide(ctx context.Context, v *catalog.View) (*catalog.Change, err
 	if err != nil {
 		return nil, err
 	}
+	return j.decideOn(ctx, v, st)
+}
+
+// decideOn decides on the state of the head.
+func (j *job) decideOn(ctx context.Context, v *catalog.View, st *state) (*catalog.Change, error) {
 	if st.exists != j.base.exists && j.o.DeleteOnly {
 		return nil, errs.New(errs.NotFound, "Table not found: %s", j.name)
 	}
