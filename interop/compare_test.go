@@ -74,7 +74,10 @@ func (l *lake) compareAt(at int64, before *picture) *picture {
 	names := l.rows("SELECT table_name FROM information_schema.tables", at)
 	var old *duck
 	if !testing.Short() || at%3 == 1 || at == 0 { // it costs more than all the rest
-		old = newDuck(l.t)
+		if l.aside == nil {
+			l.aside = connect(l.t, l.duck.judge)
+		}
+		old = l.aside
 		old.attach(l.catalog(), fmt.Sprintf("READ_ONLY, SNAPSHOT_VERSION %d", at))
 		defer old.detach()
 		want := old.rows("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'main'")
@@ -296,12 +299,8 @@ func (l *lake) touches(at int64, table string) bool {
 
 // touchedSince is touches for any snapshot from first on.
 func (l *lake) touchedSince(first int64, table string) bool {
-	for _, at := range l.snapshots() {
-		if at >= first && l.touches(at, table) {
-			return true
-		}
-	}
-	return false
+	return len(meta(l.t, l.catalog(), `SELECT 1 FROM ducklake_snapshot_changes WHERE snapshot_id >= ?1 AND changes_made || ',' LIKE '%:' || ?2 || ',%'
+ UNION ALL SELECT 1 FROM ducklake_table WHERE begin_snapshot >= ?1 AND table_id = ?2 LIMIT 1`, first, table)) > 0
 }
 
 // reportsTwice reports whether a file with dead rows in the catalog ended at

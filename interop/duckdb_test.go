@@ -18,38 +18,52 @@ import (
 	"github.com/supertable-go/supertable/storage"
 )
 
-// judge is the DuckDB instance with the extensions, one for all tests: loading
-// them takes longer than most tests.
-var judge struct {
-	mu sync.Mutex
-	db *duckdb.DB
+// judges are the idle DuckDB instances with the extensions: loading them takes
+// longer than most tests. A test has one for itself: an internal error ends an
+// instance, and what an instance lists is of every lake attached to it.
+var judges struct {
+	mu        sync.Mutex
+	idle, all []*duckdb.DB
 }
 
-// judgeConn gives a connection to the judge, or to a new one when an internal
-// error has ended it.
-func judgeConn(ctx context.Context) (engine.Conn, error) {
-	judge.mu.Lock()
-	defer judge.mu.Unlock()
-	if judge.db != nil {
-		if c, err := judge.db.Conn(ctx); err == nil {
-			if c.Exec(ctx, "SELECT 1") == nil {
-				return c, nil
-			}
-			_ = c.Close()
+// takeJudge gives an idle judge that still answers, or a new one.
+func takeJudge(ctx context.Context) (*duckdb.DB, error) {
+	judges.mu.Lock()
+	defer judges.mu.Unlock()
+	for n := len(judges.idle); n > 0; n = len(judges.idle) {
+		db := judges.idle[n-1]
+		judges.idle = judges.idle[:n-1]
+		if answers(ctx, db) {
+			return db, nil
 		}
 	}
-	var err error
-	if judge.db, err = openJudge(); err != nil {
-		return nil, err
+	db, err := openJudge()
+	if err == nil {
+		judges.all = append(judges.all, db)
 	}
-	return judge.db.Conn(ctx)
+	return db, err
+}
+
+func giveBack(db *duckdb.DB) {
+	judges.mu.Lock()
+	defer judges.mu.Unlock()
+	judges.idle = append(judges.idle, db)
+}
+
+func answers(ctx context.Context, db *duckdb.DB) bool {
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = c.Close() }()
+	return c.Exec(ctx, "SELECT 1") == nil
 }
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if judge.db != nil {
-		if err := judge.db.Close(); err != nil && code == 0 {
-			fmt.Fprintln(os.Stderr, "the judge:", err)
+	for _, db := range judges.all {
+		if err := db.Close(); err != nil && code == 0 {
+			fmt.Fprintln(os.Stderr, "a judge:", err)
 			code = 1
 		}
 	}
@@ -79,7 +93,7 @@ func openJudge() (*duckdb.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := duckdb.Open(engine.Options{MemoryBytes: 512 << 20, Threads: 2})
+	db, err := duckdb.Open(engine.Options{MemoryBytes: 512 << 20, Threads: 1}) // a second one doubles the work on lakes so small
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +114,7 @@ func openJudge() (*duckdb.DB, error) {
 // duck is a connection to the judge with one lake attached.
 type duck struct {
 	t     testing.TB
+	judge *duckdb.DB
 	conn  engine.Conn
 	alias string // of the attached lake
 	path  string // of its catalog
@@ -109,14 +124,24 @@ type duck struct {
 
 var aliases atomic.Int64
 
-// newDuck opens a connection; nothing is attached yet.
+// newDuck opens a connection to a judge; nothing is attached yet.
 func newDuck(t testing.TB) *duck {
 	t.Helper()
-	c, err := judgeConn(t.Context())
+	db, err := takeJudge(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &duck{t: t, conn: c}
+	t.Cleanup(func() { giveBack(db) })
+	return connect(t, db)
+}
+
+func connect(t testing.TB, db *duckdb.DB) *duck {
+	t.Helper()
+	c, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &duck{t: t, judge: db, conn: c}
 	t.Cleanup(func() { d.detach(); _ = c.Close() })
 	return d
 }

@@ -18,10 +18,11 @@ import (
 
 // lake is one lake with both readers on it.
 type lake struct {
-	t    testing.TB
-	home *testdb.DB
-	s    *supertable.Session
-	duck *duck
+	t     testing.TB
+	home  *testdb.DB
+	s     *supertable.Session
+	duck  *duck
+	aside *duck // attached to one snapshot after the other
 	// widened allows DuckDB to fail when it is attached to a snapshot before
 	// a column was widened: it reads the bounds of today's values as the type
 	// of that day. It does so on its own lakes too; AT (VERSION) is free of it.
@@ -41,7 +42,7 @@ const super = "shop"
 // newLake makes an empty SuperTable. It is checked at the test's end.
 func newLake(t testing.TB) *lake {
 	t.Helper()
-	home := testdb.Open(t)
+	home := testdb.At(t, t.TempDir(), oneThread())
 	l := &lake{t: t, home: home, s: home.Session(super), duck: newDuck(t)}
 	l.duck.attach(l.catalog(), "")
 	return l
@@ -50,7 +51,7 @@ func newLake(t testing.TB) *lake {
 // openLake opens what lies in home without creating or checking anything.
 func openLake(t testing.TB, home string) *lake {
 	t.Helper()
-	db := testdb.At(t, home, nil)
+	db := testdb.At(t, home, oneThread())
 	l := &lake{t: t, home: db, duck: newDuck(t)}
 	st, err := db.SuperTable(t.Context(), "default", super)
 	if err != nil {
@@ -60,6 +61,11 @@ func openLake(t testing.TB, home string) *lake {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// oneThread is how our side runs: lakes so small gain nothing by more threads.
+func oneThread() *supertable.Options {
+	return &supertable.Options{MemoryBytes: 512 << 20, Threads: 1}
 }
 
 // folder is the SuperTable's folder.

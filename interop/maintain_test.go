@@ -82,6 +82,7 @@ func (l *lake) feed(table string, to int64) []string {
 // before, its change feed of the past stays what it was, row ids included, and
 // its own chores and writes go on.
 func TestOurMaintenanceReadByDuckDB(t *testing.T) {
+	t.Parallel()
 	first := newLake(t)
 	sample(first)
 	first.compareAll()
@@ -109,8 +110,10 @@ func TestOurMaintenanceReadByDuckDB(t *testing.T) {
 		}},
 	}
 	for _, c := range chores {
+		home := copyLake(t, first.home.Home)
 		t.Run(c.name, func(t *testing.T) {
-			l := openLake(t, copyLake(t, first.home.Home))
+			t.Parallel()
+			l := openLake(t, home)
 			l.duck.attach(l.catalog(), "")
 			l.goOn("orders", orders(3, 2)) // settles the copy in its place
 			l.duck.rows("SELECT count(*) FROM lake.orders WHERE id > 5")
@@ -158,8 +161,10 @@ func TestOurMaintenanceReadByDuckDB(t *testing.T) {
 // TestWeMaintainTheirs does our chores on lakes that DuckDB filled: rows inside
 // the catalog, files that it merged, flushed and rewrote, changed columns.
 func TestWeMaintainTheirs(t *testing.T) {
+	t.Parallel()
 	for _, f := range foreign {
 		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
 			l := newTheirs(t, f.options)
 			for _, sql := range statements(f.sql) {
 				l.duck.run(sql)

@@ -92,8 +92,10 @@ var writes = []struct {
 }
 
 func TestOursReadByDuckDB(t *testing.T) {
+	t.Parallel()
 	for _, w := range writes {
 		t.Run(w.name, func(t *testing.T) {
+			t.Parallel()
 			l := newLake(t)
 			w.do(l)
 			l.compareAll()

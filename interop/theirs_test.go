@@ -22,7 +22,7 @@ func newTheirs(t testing.TB, options string) *lake {
 	if err := os.MkdirAll(data, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	l := &lake{t: t, home: testdb.At(t, home, nil), duck: newDuck(t)}
+	l := &lake{t: t, home: testdb.At(t, home, oneThread()), duck: newDuck(t)}
 	if options != "" {
 		options = ", " + options
 	}
@@ -209,8 +209,10 @@ INSERT INTO lake.t VALUES (99, 'last')`},
 // TestTheirsReadByUs reads each history at every snapshot as a foreign lake,
 // then adopts it and writes on.
 func TestTheirsReadByUs(t *testing.T) {
+	t.Parallel()
 	for _, f := range foreign {
 		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
 			l := newTheirs(t, f.options)
 			l.widened, l.doubted = true, strings.Contains(f.sql, "SET DATA TYPE")
 			for _, sql := range statements(f.sql) {
@@ -260,32 +262,51 @@ func statements(sql string) []string { return strings.Split(sql, ";\n") }
 // TestTheirTypesReadByUs reads every type that DuckDB stores, in files, inlined
 // and flushed.
 func TestTheirTypesReadByUs(t *testing.T) {
-	list := append(slices.Clip(values), []struct{ typ, list string }{
+	t.Parallel()
+	list := append(slices.Clip(values), []typed{
 		{"HUGEINT", "1, NULL, -5"},
 		{"UHUGEINT", "1, NULL"},
 		{"TIMETZ", "'12:34:56+02', NULL"},
 		{"INTERVAL", "'1 year 2 days 03:04:05.5', NULL"},
 	}...)
-	for _, options := range []string{noInlining, ""} {
-		l := newTheirs(t, options)
-		l.thorough = true
-		for i, v := range list {
-			table := name("t", i)
-			l.duck.run(fmt.Sprintf("CREATE TABLE lake.%s (id INTEGER, v %s)", table, v.typ))
-			rows := "SELECT (row_number() OVER ())::INTEGER AS id, v FROM (SELECT unnest([" + v.list + "]::" + v.typ + "[]) AS v)"
-			l.duck.run(fmt.Sprintf("INSERT INTO lake.%s %s", table, rows))
-			l.duck.run(fmt.Sprintf("INSERT INTO lake.%s VALUES (100, NULL)", table))
-			l.duck.run(fmt.Sprintf("DELETE FROM lake.%s WHERE id = 1", table))
-		}
-		l.open()
-		l.compareHead()
-		if options == "" {
-			for i := range list { // one by one: it cannot flush every text that it inlined
-				if err := l.duck.try(fmt.Sprintf("CALL ducklake_flush_inlined_data('lake', table_name => '%s')", name("t", i))); err != nil {
-					t.Logf("not flushed: %v", err)
+	for _, how := range []struct{ name, options string }{{"files", noInlining}, {"inlined", ""}} {
+		n := 0
+		for some := range slices.Chunk(list, 11) {
+			t.Run(name(how.name, n), func(t *testing.T) {
+				t.Parallel()
+				l := newTheirs(t, how.options)
+				l.thorough = true
+				l.typesOfTheirs(some)
+				if how.options == "" {
+					l.flushEach(len(some))
+					l.compareHead()
 				}
-			}
-			l.compareHead()
+			})
+			n++
+		}
+	}
+}
+
+// typesOfTheirs has a table for each type, whose values DuckDB wrote.
+func (l *lake) typesOfTheirs(list []typed) {
+	l.t.Helper()
+	for i, v := range list {
+		table := name("t", i)
+		l.duck.run(fmt.Sprintf("CREATE TABLE lake.%s (id INTEGER, v %s)", table, v.typ))
+		l.duck.run(fmt.Sprintf("INSERT INTO lake.%s SELECT (row_number() OVER ())::INTEGER AS id, v FROM (SELECT unnest([%s]::%s[]) AS v)", table, v.list, v.typ))
+		l.duck.run(fmt.Sprintf("INSERT INTO lake.%s VALUES (100, NULL)", table))
+		l.duck.run(fmt.Sprintf("DELETE FROM lake.%s WHERE id = 1", table))
+	}
+	l.open()
+	l.compareHead()
+}
+
+// flushEach flushes the tables one by one: DuckDB cannot flush every text that
+// it inlined.
+func (l *lake) flushEach(n int) {
+	for i := range n {
+		if err := l.duck.try(fmt.Sprintf("CALL ducklake_flush_inlined_data('lake', table_name => '%s')", name("t", i))); err != nil {
+			l.t.Logf("not flushed: %v", err)
 		}
 	}
 }
@@ -293,6 +314,7 @@ func TestTheirTypesReadByUs(t *testing.T) {
 // TestInliningGoesOn changes the columns of a table whose small inserts DuckDB
 // keeps in the catalog: it must find a place for the next ones.
 func TestInliningGoesOn(t *testing.T) {
+	t.Parallel()
 	l := newTheirs(t, "")
 	l.duck.run("CREATE TABLE lake.t (id INTEGER, s VARCHAR, n INTEGER, gone DATE)")
 	l.duck.run("INSERT INTO lake.t VALUES (0, 'a', 1, NULL)")
@@ -331,6 +353,7 @@ func TestInliningGoesOn(t *testing.T) {
 // deletes of a file that it has rewritten into a second delete file, and then
 // shows most of the rows twice.
 func TestTwoDeleteFiles(t *testing.T) {
+	t.Parallel()
 	l := newTheirs(t, "")
 	l.duck.run("CREATE TABLE lake.t AS SELECT i AS id FROM range(60) r(i)")
 	l.duck.run("DELETE FROM lake.t WHERE id < 20")
@@ -353,6 +376,7 @@ func TestTwoDeleteFiles(t *testing.T) {
 // TestTheirDefaults writes rows without columns that DuckDB gave other
 // defaults than their old rows have.
 func TestTheirDefaults(t *testing.T) {
+	t.Parallel()
 	l := newTheirs(t, "")
 	l.duck.run("CREATE TABLE lake.t (id BIGINT, a VARCHAR, b INTEGER)")
 	l.duck.run("INSERT INTO lake.t SELECT i, 'x', 1 FROM range(20) r(i)")
