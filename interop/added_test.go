@@ -96,6 +96,7 @@ func TestRefusals(t *testing.T) {
 	for _, c := range refusals {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			recordRefusal(t, "read or adopted: "+c.name)
 			l := newTheirs(t, c.options)
 			l.duck.run(c.sql)
 			err := l.readAll()
@@ -134,6 +135,7 @@ func TestNotAdopted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			recordRefusal(t, "adopted: "+c.name)
 			l := newTheirs(t, "")
 			l.duck.run("CREATE TABLE lake.t AS SELECT 1 AS id; " + c.sql)
 			if err := l.readAll(); err != nil {
@@ -150,6 +152,7 @@ func TestNotAdopted(t *testing.T) {
 // TestFilesOutside holds that a file outside the lake's folder is refused.
 func TestFilesOutside(t *testing.T) {
 	t.Parallel()
+	recordRefusal(t, "read: a file outside the lake")
 	l := newTheirs(t, noInlining)
 	outside := filepath.Join(t.TempDir(), "x.parquet")
 	l.duck.run("CREATE TABLE lake.t (id INTEGER); COPY (SELECT 1 AS id) TO '" + outside + "'; CALL ducklake_add_data_files('lake', 't', '" + outside + "')")

@@ -3,121 +3,26 @@ package interop
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/supertable-go/supertable/datafile"
 	"github.com/supertable-go/supertable/engine"
-	"github.com/supertable-go/supertable/engine/duckdb"
 	"github.com/supertable-go/supertable/storage"
 )
 
-// judges are the idle DuckDB instances with the extensions: loading them takes
-// longer than most tests. A test has one for itself: an internal error ends an
-// instance, and what an instance lists is of every lake attached to it.
-var judges struct {
-	mu        sync.Mutex
-	idle, all []*duckdb.DB
-}
-
-// takeJudge gives an idle judge that still answers, or a new one.
-func takeJudge(ctx context.Context) (*duckdb.DB, error) {
-	judges.mu.Lock()
-	defer judges.mu.Unlock()
-	for n := len(judges.idle); n > 0; n = len(judges.idle) {
-		db := judges.idle[n-1]
-		judges.idle = judges.idle[:n-1]
-		if answers(ctx, db) {
-			return db, nil
-		}
-	}
-	db, err := openJudge()
-	if err == nil {
-		judges.all = append(judges.all, db)
-	}
-	return db, err
-}
-
-func giveBack(db *duckdb.DB) {
-	judges.mu.Lock()
-	defer judges.mu.Unlock()
-	judges.idle = append(judges.idle, db)
-}
-
-func answers(ctx context.Context, db *duckdb.DB) bool {
-	c, err := db.Conn(ctx)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = c.Close() }()
-	return c.Exec(ctx, "SELECT 1") == nil
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, db := range judges.all {
-		if err := db.Close(); err != nil && code == 0 {
-			fmt.Fprintln(os.Stderr, "a judge:", err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// extensions is the folder of the extensions.
-func extensions() (string, error) {
-	dir := os.Getenv("ST_EXTENSIONS")
-	if dir == "" {
-		dir = filepath.Join("..", ".cache", "extensions")
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	for _, name := range []string{"sqlite_scanner", "ducklake"} {
-		if _, err := os.Stat(filepath.Join(dir, name+".duckdb_extension")); err != nil {
-			return "", fmt.Errorf("the DuckDB extension %s is not in %s: run `make deps` (or set ST_EXTENSIONS): %w", name, dir, err)
-		}
-	}
-	return dir, nil
-}
-
-func openJudge() (*duckdb.DB, error) {
-	dir, err := extensions()
-	if err != nil {
-		return nil, err
-	}
-	db, err := duckdb.Open(engine.Options{MemoryBytes: 512 << 20, Threads: 1}) // a second one doubles the work on lakes so small
-	if err != nil {
-		return nil, err
-	}
-	ctx := context.Background()
-	c, err := db.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = c.Close() }()
-	for _, name := range []string{"sqlite_scanner", "ducklake"} { // ducklake needs the other one
-		if err := c.Exec(ctx, "LOAD "+datafile.QuoteText(filepath.Join(dir, name+".duckdb_extension"))); err != nil {
-			return nil, err
-		}
-	}
-	return db, nil
-}
-
-// duck is a connection to the judge with one lake attached.
+// duck is a connection to a judge with one lake attached.
 type duck struct {
-	t     testing.TB
-	judge *duckdb.DB
-	conn  engine.Conn
-	alias string // of the attached lake
-	path  string // of its catalog
+	t      testing.TB
+	judge  *judge
+	conn   engine.Conn
+	alias  string         // of the attached lake
+	path   string         // of its catalog
+	chores map[string]int // done, that leave no snapshot
 	// repeated is set when a statement was tried again.
 	repeated bool
 }
@@ -127,21 +32,21 @@ var aliases atomic.Int64
 // newDuck opens a connection to a judge; nothing is attached yet.
 func newDuck(t testing.TB) *duck {
 	t.Helper()
-	db, err := takeJudge(t.Context())
+	j, err := takeJudge()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { giveBack(db) })
-	return connect(t, db)
+	t.Cleanup(j.giveBack)
+	return connect(t, j)
 }
 
-func connect(t testing.TB, db *duckdb.DB) *duck {
+func connect(t testing.TB, j *judge) *duck {
 	t.Helper()
-	c, err := db.Conn(t.Context())
+	c, err := j.open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &duck{t: t, judge: db, conn: c}
+	d := &duck{t: t, judge: j, conn: c, chores: map[string]int{}}
 	t.Cleanup(func() { d.detach(); _ = c.Close() })
 	return d
 }
@@ -199,6 +104,11 @@ func (d *duck) try(sql string) error {
 	}
 	for n := 0; ; n++ {
 		err := d.conn.Exec(ctx, d.expand(sql))
+		for call, chore := range chores {
+			if err == nil && strings.Contains(sql, call) {
+				d.chores[chore]++
+			}
+		}
 		if err == nil || n == 20 || !strings.Contains(err.Error(), "database is locked") {
 			return err
 		}

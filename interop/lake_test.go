@@ -34,6 +34,15 @@ type lake struct {
 	noFeed bool
 	// thorough asks more questions per column.
 	thorough bool
+	// brief leaves out what no snapshot touched, and clients attached to one.
+	brief bool
+
+	// For the report: whose lake it is, whether it counts at all, and what was
+	// compared, by snapshot; chores leave no snapshot.
+	ours, random, silent bool
+	compared             map[int64][]string
+	chores               map[string]int
+	types                map[string]string
 }
 
 // super is the name of every test's SuperTable.
@@ -43,7 +52,8 @@ const super = "shop"
 func newLake(t testing.TB) *lake {
 	t.Helper()
 	home := testdb.At(t, t.TempDir(), oneThread())
-	l := &lake{t: t, home: home, s: home.Session(super), duck: newDuck(t)}
+	l := &lake{t: t, home: home, s: home.Session(super), duck: newDuck(t), brief: testing.Short(), ours: true}
+	l.recorded(t)
 	l.duck.attach(l.catalog(), "")
 	return l
 }
@@ -52,7 +62,8 @@ func newLake(t testing.TB) *lake {
 func openLake(t testing.TB, home string) *lake {
 	t.Helper()
 	db := testdb.At(t, home, oneThread())
-	l := &lake{t: t, home: db, duck: newDuck(t)}
+	l := &lake{t: t, home: db, duck: newDuck(t), brief: testing.Short(), ours: true}
+	l.recorded(t)
 	st, err := db.SuperTable(t.Context(), "default", super)
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ func (l *lake) expire(last int64) []int64 {
 	if err != nil {
 		l.t.Fatalf("expire: %v", err)
 	}
+	l.chores["expire"]++
 	return out
 }
 
@@ -45,11 +46,12 @@ func (l *lake) clean() []string {
 	if err != nil {
 		l.t.Fatalf("clean: %v", err)
 	}
+	l.chores["clean"]++
 	return out
 }
 
-// past gives our reading of every table at a snapshot.
-func (l *lake) past(at int64) map[string][]string {
+// then gives our reading of every table at a snapshot.
+func (l *lake) then(at int64) map[string][]string {
 	l.t.Helper()
 	out := map[string][]string{}
 	for _, n := range l.rows("SELECT table_name FROM information_schema.tables", at) {
@@ -61,7 +63,7 @@ func (l *lake) past(at int64) map[string][]string {
 
 func (l *lake) samePast(at int64, want map[string][]string) {
 	l.t.Helper()
-	got := l.past(at)
+	got := l.then(at)
 	if len(got) != len(want) {
 		l.t.Fatalf("%d tables at %d, there were %d", len(got), at, len(want))
 	}
@@ -120,7 +122,7 @@ func TestOurMaintenanceReadByDuckDB(t *testing.T) {
 			last := l.lastSnapshot()
 			want, feeds := map[int64]map[string][]string{}, map[string][]string{}
 			for _, at := range l.snapshots() {
-				want[at] = l.past(at)
+				want[at] = l.then(at)
 			}
 			for _, table := range []string{"orders", "plain", "nested"} {
 				feeds[table] = l.feed(table, last)
@@ -174,7 +176,7 @@ func TestWeMaintainTheirs(t *testing.T) {
 			want := map[int64]map[string][]string{}
 			last := l.lastSnapshot()
 			for _, at := range l.snapshots() {
-				want[at] = l.past(at)
+				want[at] = l.then(at)
 			}
 			for _, chore := range []struct {
 				name string

@@ -214,4 +214,7 @@ func (l *lake) typesOfOurs(list []typed) {
 		}
 	}
 	l.compareHead()
+	for _, v := range list {
+		l.types[v.typ] = oursToDuckDB
+	}
 }
