@@ -88,6 +88,7 @@ func (d *duck) detach() {
 // expand puts the alias in the place of "lake." and 'lake' of a text.
 func (d *duck) expand(sql string) string {
 	sql = strings.ReplaceAll(sql, "'lake'", "'"+d.alias+"'")
+	sql = strings.ReplaceAll(sql, "CHECKPOINT lake", "CHECKPOINT "+d.alias)
 	sql = strings.ReplaceAll(sql, "__lake.", "__ducklake_metadata_"+d.alias+".")
 	return strings.ReplaceAll(sql, "lake.", d.alias+".")
 }

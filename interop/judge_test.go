@@ -51,6 +51,7 @@ type answered struct {
 var judges struct {
 	sync.Mutex
 	idle, all []*judge
+	versions  string // of DuckDB and its extension
 }
 
 // takeJudge gives an idle judge that still answers, or a new one.
@@ -68,7 +69,23 @@ func takeJudge() (*judge, error) {
 	if err == nil {
 		judges.all = append(judges.all, j)
 	}
+	if err == nil && judges.versions == "" {
+		judges.versions, err = j.versions()
+	}
 	return j, err
+}
+
+func (j *judge) versions() (string, error) {
+	c, err := j.open()
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = c.Close() }()
+	rows, err := engine.Collect(context.Background(), c, "SELECT version(), extension_version FROM duckdb_extensions() WHERE extension_name = 'ducklake'", nil)
+	if err != nil || len(rows) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("DuckDB %s with its extension ducklake %s", rows[0]...), nil
 }
 
 func (j *judge) giveBack() {

@@ -177,6 +177,7 @@ func recordClient(t *testing.T, client, read string) {
 // saveResults writes the ledger where ST_INTEROP_RESULTS says.
 func saveResults() error {
 	dir := os.Getenv("ST_INTEROP_RESULTS")
+	results.Versions = judges.versions
 	if dir == "" || len(results.Operations)+len(results.Refusals) == 0 {
 		return nil
 	}
@@ -190,15 +191,4 @@ func saveResults() error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.json", now.UnixNano())), text, 0o666)
-}
-
-// recordVersions keeps what judged: DuckDB and its extension.
-func recordVersions(t *testing.T) {
-	t.Helper()
-	d := newDuck(t)
-	v := d.rows("SELECT version(), (SELECT extension_version FROM duckdb_extensions() WHERE extension_name = 'ducklake')")
-	results.Lock()
-	defer results.Unlock()
-	duckdb, extension, _ := strings.Cut(strings.ReplaceAll(v[0], `"`, ""), "|")
-	results.Versions = fmt.Sprintf("DuckDB %s with its extension ducklake %s", duckdb, extension)
 }

@@ -89,7 +89,7 @@ func maintain(t *testing.T, first *lake, name, sql string) {
 
 func maintained(t *testing.T, l *lake, sql string, want map[string][]string) {
 	l.duck.attach(l.catalog(), "")
-	l.duck.run(strings.ReplaceAll(sql, "CHECKPOINT lake", "CHECKPOINT "+l.duck.alias))
+	l.duck.run(sql)
 	l.same("after maintenance", want)
 	l.compareAll()
 	// A foreign expiry leaves no trace by which holes between snapshots could

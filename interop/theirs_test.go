@@ -184,6 +184,27 @@ ALTER TABLE lake.t SET PARTITIONED BY (bucket(3, id));
 INSERT INTO lake.t SELECT i, 'b', NULL FROM range(200, 210) r(i);
 ALTER TABLE lake.t RESET PARTITIONED BY;
 DELETE FROM lake.t WHERE id % 5 = 0`},
+	{"sorted", noInlining, `CREATE TABLE lake.t (id INTEGER, s VARCHAR, n INTEGER);
+INSERT INTO lake.t SELECT i, 's' || (i * 7 % 50), i FROM range(50) r(i);
+ALTER TABLE lake.t SET SORTED BY (s DESC NULLS LAST, id);
+INSERT INTO lake.t SELECT i, 's' || (i * 7 % 50), i FROM range(50, 100) r(i);
+INSERT INTO lake.t SELECT i, CASE WHEN i % 3 = 0 THEN NULL ELSE 's' || i END, i FROM range(100, 120) r(i);
+CALL ducklake_merge_adjacent_files('lake');
+DELETE FROM lake.t WHERE n % 4 = 0;
+ALTER TABLE lake.t RENAME s TO text;
+ALTER TABLE lake.t SET SORTED BY (n);
+UPDATE lake.t SET n = -n WHERE id % 10 = 1;
+BEGIN; CALL ducklake_rewrite_data_files('lake', delete_threshold => 0.1); COMMIT;
+ALTER TABLE lake.t RESET SORTED BY;
+INSERT INTO lake.t VALUES (200, 'z', 0)`},
+	{"checkpoint", "", `CREATE TABLE lake.t (id INTEGER, s VARCHAR);
+INSERT INTO lake.t SELECT i, 'a' FROM range(50) r(i);
+INSERT INTO lake.t VALUES (100, 'inlined');
+DELETE FROM lake.t WHERE id < 45;
+CHECKPOINT lake;
+INSERT INTO lake.t VALUES (101, 'inlined'), (102, NULL);
+UPDATE lake.t SET s = 'b' WHERE id IN (46, 101);
+CHECKPOINT lake`},
 	{"tables come and go", "", `CREATE TABLE lake.a (id INTEGER);
 INSERT INTO lake.a VALUES (1);
 ALTER TABLE lake.a RENAME TO b;
