@@ -344,9 +344,11 @@ func inlinedType(t datafile.Type) string {
 }
 
 // restoreInlined does for rows that the catalog itself holds what the files do
-// for theirs: what came since at ends, what ended since comes back, and what is
-// there as it was stays.
-func (a *applier) restoreInlined(at int64) error {
+// for theirs: what came since r.At ends, what ended since comes back, and what is
+// there as it was stays. A client that drops a table leaves such rows as they
+// are: they end with it, so that the feed of changes tells that they come back.
+func (a *applier) restoreInlined(r Restore) error {
+	at := r.At
 	tables, err := a.InlinedTables(a.ctx, a.table)
 	if err != nil {
 		return err
@@ -360,6 +362,11 @@ func (a *applier) restoreInlined(at int64) error {
 		list := ""
 		for _, c := range cols {
 			list += ", " + c
+		}
+		if r.Undrop {
+			if err := a.exec(`UPDATE `+quoteName(t.name)+` SET end_snapshot = ?1 WHERE begin_snapshot < ?1 AND end_snapshot IS NULL`, at+1); err != nil {
+				return err
+			}
 		}
 		n, err := a.execCount(`UPDATE `+quoteName(t.name)+` AS x SET end_snapshot = ?1 WHERE `+returning(t, cols).gone, a.next.ID, at)
 		if err != nil {
