@@ -292,10 +292,11 @@ func (a *applier) insertRows(name string, first int64) error {
 }
 
 // inlinedTarget gives the inlined table of the table's newest schema, and makes
-// it when there is none.
+// it when there is none. Clients look for inlined tables again only under a
+// schema version that they do not know, so a new one takes a new version.
 func (a *applier) inlinedTarget() (string, error) {
-	var version int64
-	err := a.q.QueryRowContext(a.ctx, `SELECT max(schema_version) FROM ducklake_schema_versions WHERE table_id = ?`, a.table.ID).Scan(&version)
+	var version, begin int64
+	err := a.q.QueryRowContext(a.ctx, `SELECT schema_version, begin_snapshot FROM ducklake_schema_versions WHERE table_id = ? ORDER BY schema_version DESC LIMIT 1`, a.table.ID).Scan(&version, &begin)
 	if err != nil {
 		return "", sqlError(a.ctx, err, "read the schema versions")
 	}
@@ -309,7 +310,13 @@ func (a *applier) inlinedTarget() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return name, a.makeInlined(version, cols)
+	if begin < a.next.ID {
+		if err := a.schemaVersion(); err != nil {
+			return "", err
+		}
+		a.schema, version = true, a.Head.SchemaVersion+1
+	}
+	return fmt.Sprintf("ducklake_inlined_data_%d_%d", a.table.ID, version), a.makeInlined(version, cols)
 }
 
 // endInlined ends rows inside the catalog.
@@ -334,11 +341,13 @@ func (a *applier) endInlined() error {
 }
 
 // inlinedType is how SQLite declares a column of an inlined table: what it has
-// no integers for is text.
+// neither integers nor bytes for is text. DuckDB holds the values against it.
 func inlinedType(t datafile.Type) string {
 	switch t.Name {
 	case "boolean", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32":
 		return "BIGINT"
+	case "blob":
+		return "BLOB"
 	}
 	return "VARCHAR"
 }

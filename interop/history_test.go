@@ -96,9 +96,7 @@ var returns = []struct {
 func TestReturns(t *testing.T) {
 	t.Parallel()
 	for _, h := range returns {
-		t.Run(h.name, func(t *testing.T) {
-			t.Parallel()
-			l := newLake(t)
+		bothWays(t, h.name, func(t *testing.T, l *lake) {
 			l.widened, l.doubted = true, h.name == "dates"
 			h.do(l)
 			last := l.lastSnapshot()

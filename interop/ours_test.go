@@ -94,9 +94,7 @@ var writes = []struct {
 func TestOursReadByDuckDB(t *testing.T) {
 	t.Parallel()
 	for _, w := range writes {
-		t.Run(w.name, func(t *testing.T) {
-			t.Parallel()
-			l := newLake(t)
+		bothWays(t, w.name, func(_ *testing.T, l *lake) {
 			w.do(l)
 			l.compareAll()
 		})

@@ -92,7 +92,7 @@ everything was equal. What a snapshot did is read from its catalog. – is a com
 	directions := []string{oursToDuckDB, oursOnTheirs, duckDBToOurs, duckDBOnOurs, randomOurs, randomTheirs}
 	table(&b, "operation", l.Operations, directions)
 	b.WriteString("\n## Types\n\nLakes with values of the type, NULLs, extremes, in one file and in several, replaced and deleted, that both read equally.\n\n")
-	table(&b, "type", l.Types, []string{oursToDuckDB, duckDBToOurs, typeInlined})
+	table(&b, "type", l.Types, []string{oursToDuckDB, typeOursInlined, duckDBToOurs, typeInlined})
 	b.WriteString("\n## Refused\n\nWhat we could read or adopt wrong is refused with an error that names it.\n\n| what | result |\n|---|---|\n")
 	for _, what := range slices.Sorted(maps.Keys(l.Refusals)) {
 		fmt.Fprintf(&b, "| %s | %s |\n", what, l.Refusals[what])

@@ -108,12 +108,16 @@ type walk struct {
 	chore bool // DuckDB's maintenance ran
 }
 
-// newWalk makes the lake: ours for even seeds, else one of DuckDB's, where
-// small inserts stay in the catalog.
+// newWalk makes the lake: ours for even seeds, where for every other one small
+// writes stay inside the catalog, else one of DuckDB's, where small inserts do.
 func newWalk(t testing.TB, seed uint64) *walk {
 	w := &walk{Rand: rand.New(rand.NewPCG(seed, 0)), seed: seed}
 	if seed%2 == 0 {
-		w.lake = &lake{t: t, home: testdb.At(t, t.TempDir(), oneThread()), duck: newDuck(t), ours: true} // checked here, not at its end: expiry by DuckDB leaves holes
+		o := oneThread()
+		if seed%4 == 2 {
+			o.InlineRows = 40
+		}
+		w.lake = &lake{t: t, home: testdb.At(t, t.TempDir(), o), duck: newDuck(t), ours: true, inside: o.InlineRows > 0} // checked here, not at its end: expiry by DuckDB leaves holes
 		w.recorded(t)
 		w.adopt()
 		w.duck.attach(w.catalog(), "")

@@ -62,6 +62,7 @@ const (
 	randomOurs      = "random, ours"
 	randomTheirs    = "random, DuckDB"
 	differs         = "differs"
+	typeOursInlined = "ours → DuckDB, inlined"
 	typeInlined     = "DuckDB → ours, inlined"
 	adoptionRefused = "refused as unsupported, by name"
 )

@@ -127,9 +127,7 @@ var schemas = []struct {
 func TestOurSchemasReadByDuckDB(t *testing.T) {
 	t.Parallel()
 	for _, w := range schemas {
-		t.Run(w.name, func(t *testing.T) {
-			t.Parallel()
-			l := newLake(t)
+		bothWays(t, w.name, func(_ *testing.T, l *lake) {
 			w.do(l)
 			l.compareAll()
 		})
@@ -190,9 +188,7 @@ func TestOurTypesReadByDuckDB(t *testing.T) {
 	t.Parallel()
 	n := 0
 	for some := range slices.Chunk(values, 11) {
-		t.Run(name("files", n), func(t *testing.T) {
-			t.Parallel()
-			l := newLake(t)
+		bothWays(t, name("types ", n), func(_ *testing.T, l *lake) {
 			l.thorough = true
 			l.typesOfOurs(some)
 		})
@@ -216,5 +212,8 @@ func (l *lake) typesOfOurs(list []typed) {
 	l.compareHead()
 	for _, v := range list {
 		l.types[v.typ] = oursToDuckDB
+		if l.inside {
+			l.types[v.typ] = typeOursInlined
+		}
 	}
 }
