@@ -468,6 +468,25 @@ func TestFirstInside(t *testing.T) {
 	}
 }
 
+// TestExpiredNames expires the snapshots under an earlier name of a table that
+// has rows inside the catalog from then: DuckDB needs the name to read it.
+func TestExpiredNames(t *testing.T) {
+	t.Parallel()
+	l := newInside(t)
+	l.write("t", "SELECT i AS id, i::INTEGER AS n FROM range(3) r(i)", nil)
+	l.write("t", "SELECT 10 AS id, 5000000000 AS n", nil)
+	l.alter("t", supertable.Alteration{Rename: "u"})
+	l.write("u", "SELECT 11 AS id", nil)
+	l.expire(1)
+	l.compareAll()
+	l.duck.attach(l.catalog(), "")
+	l.compareAll()
+	l.flush("u")
+	l.expire(1)
+	l.compareAll()
+	l.check()
+}
+
 // TestTheirDefaults writes rows without columns that DuckDB gave other
 // defaults than their old rows have.
 func TestTheirDefaults(t *testing.T) {
