@@ -487,6 +487,26 @@ func TestExpiredNames(t *testing.T) {
 	l.check()
 }
 
+// TestFlushOfTheDead flushes rows inside the catalog that have all died, some
+// in one snapshot and some in another: the feed tells each death once.
+func TestFlushOfTheDead(t *testing.T) {
+	t.Parallel()
+	l := newTheirs(t, "")
+	l.adopt()
+	l.duck.run("CREATE TABLE lake.t AS SELECT i AS id FROM range(4) r(i)")
+	l.duck.run("DELETE FROM lake.t WHERE id = 1")
+	l.duck.run("UPDATE lake.t SET id = 9 WHERE id = 2")
+	l.duck.run("DELETE FROM lake.t")
+	feed := func() []string {
+		return l.duck.rows("SELECT snapshot_id, rowid, change_type, id FROM ducklake_table_changes('lake', 'main', 't', 1, 4)")
+	}
+	want := feed()
+	l.flush("t")
+	equal(t, "feed", feed(), want)
+	l.compareAll()
+	l.check()
+}
+
 // TestTheirDefaults writes rows without columns that DuckDB gave other
 // defaults than their old rows have.
 func TestTheirDefaults(t *testing.T) {
