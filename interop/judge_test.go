@@ -96,7 +96,7 @@ func (j *judge) giveBack() {
 
 // startJudge runs this program again as a judge.
 func startJudge() (*judge, error) {
-	j := &judge{cmd: exec.Command(os.Args[0])} //nolint:gosec,noctx // ourselves, until the tests end
+	j := &judge{cmd: exec.Command(os.Args[0])} //nolint:gosec // ourselves, until the tests end
 	j.cmd.Env = append(os.Environ(), "ST_JUDGE=1")
 	j.cmd.Stderr = os.Stderr
 	var err error

@@ -88,7 +88,7 @@ class System:
 
 class Run:
     def __init__(self, args):
-        self.a, self.rows, self.notes = args, [], []
+        self.a, self.rows, self.notes, self.spent = args, [], [], {}
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="supertable-peers-"))
         self.model = duckdb.connect(str(self.dir / "model.duckdb"))
         self.model.execute("SET enable_progress_bar = false")
@@ -144,9 +144,13 @@ class Run:
             answers = []
             for file in files:
                 answers.append(s.do(op="delete" if delete else "upsert", file=file, key=key))
-                if answers[-1].get("error"):
+                self.spent[s.name] = self.spent.get(s.name, 0) + answers[-1]["seconds"]
+                if answers[-1].get("error") or self.spent[s.name] > 4 * self.a.patience and file != files[-1]:
                     break
             bad = answers[-1].get("error")
+            if bad is None and len(answers) < len(files):
+                bad = f"over {4 * self.a.patience:.0f} s for all changes"
+                answers[-1]["error"] = bad
             if bad:
                 self.cell(what, s.name, answers)
                 systems.remove(s)  # its rows are others from here on
@@ -352,7 +356,7 @@ def main():
     p.add_argument("--runs", type=int, default=5)
     p.add_argument("--commits", type=int, default=1000)
     p.add_argument("--snapshots", type=int, default=10_000)
-    p.add_argument("--patience", type=float, default=60, help="seconds that one system may take to fill its history")
+    p.add_argument("--patience", type=float, default=60, help="seconds that one system may take to fill its history, and four times as many for all its upserts and deletes")
     p.add_argument("--only", default=[], type=lambda s: s.split(","), help="sections: clean,filter,upsert,delete,after,cold,commits,history")
     p.add_argument("--systems", default=",".join(SYSTEMS), type=lambda s: s.split(","))
     p.add_argument("--out", default="docs/benchmarks-peers.md")
