@@ -296,11 +296,12 @@ func (a *applier) insertRows(name string, first int64, columns []string, rows []
 }
 
 // inlinedTarget gives the inlined table of the table's newest schema, and makes
-// it when there is none.
+// it when there is none. Clients look for inlined tables again only under a
+// schema version that they do not know, so a new one takes a new version.
 func (a *applier) inlinedTarget() (string, error) {
-	var version, n int64
-	err := a.q.QueryRowContext(a.ctx, `SELECT v, (SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ?1 AND schema_version = v)
- FROM (SELECT max(schema_version) AS v FROM ducklake_schema_versions WHERE table_id = ?1)`, a.table.ID).Scan(&version, &n)
+	var version, begin, n int64
+	err := a.q.QueryRowContext(a.ctx, `SELECT schema_version, begin_snapshot, (SELECT count(*) FROM ducklake_inlined_data_tables i WHERE i.table_id = ?1 AND i.schema_version = v.schema_version)
+ FROM ducklake_schema_versions v WHERE table_id = ?1 ORDER BY schema_version DESC LIMIT 1`, a.table.ID).Scan(&version, &begin, &n)
 	if err != nil {
 		return "", sqlError(a.ctx, err, "read the schema versions")
 	}
@@ -312,7 +313,13 @@ func (a *applier) inlinedTarget() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return name, a.makeInlined(version, cols)
+	if begin < a.next.ID {
+		if err := a.schemaVersion(); err != nil {
+			return "", err
+		}
+		a.schema, version = true, a.Head.SchemaVersion+1
+	}
+	return fmt.Sprintf("ducklake_inlined_data_%d_%d", a.table.ID, version), a.makeInlined(version, cols)
 }
 
 // endInlined ends rows inside the catalog.
@@ -344,11 +351,13 @@ func (a *applier) endIn(t InlinedTable, ids []int64) error {
 }
 
 // inlinedType is how SQLite declares a column of an inlined table: what it has
-// no integers for is text.
+// neither integers nor bytes for is text. DuckDB holds the values against it.
 func inlinedType(t datafile.Type) string {
 	switch t.Name {
 	case "boolean", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32":
 		return "BIGINT"
+	case "blob":
+		return "BLOB"
 	}
 	return "VARCHAR"
 }
@@ -422,10 +431,15 @@ func rowText(values []any) string {
 	return b.String()
 }
 
-// restoreInlined returns to the rows inside the catalog of snapshot at. Those
-// that come back are new ones: a row id begins once.
-func (a *applier) restoreInlined(at int64) error {
-	list, err := a.insideReturns(a.ctx, a.table, at)
+// restoreInlined returns to the rows inside the catalog of snapshot r.At. Those
+// that come back are new ones: a row id begins once. A client that drops a table
+// leaves such rows as they are: they end with it, so that the feed of changes
+// tells that they come back.
+func (a *applier) restoreInlined(r Restore) error {
+	if err := a.endDropped(r); err != nil {
+		return err
+	}
+	list, err := a.insideReturns(a.ctx, a.table, r.At)
 	if err != nil {
 		return err
 	}
@@ -450,6 +464,23 @@ func (a *applier) restoreInlined(at int64) error {
 			return err
 		}
 		a.next.nextFileID++ // clients look at statistics again
+	}
+	return nil
+}
+
+// endDropped ends the rows that the drop of another client left.
+func (a *applier) endDropped(r Restore) error {
+	if !r.Undrop {
+		return nil
+	}
+	tables, err := a.InlinedTables(a.ctx, a.table)
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if err := a.exec(`UPDATE `+quoteName(t.name)+` SET end_snapshot = ?1 WHERE begin_snapshot < ?1 AND end_snapshot IS NULL`, r.At+1); err != nil {
+			return err
+		}
 	}
 	return nil
 }

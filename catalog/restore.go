@@ -48,7 +48,7 @@ func (a *applier) restore() error {
 	if err := bring(r.At); err != nil {
 		return err
 	}
-	if err := a.restoreInlined(r.At); err != nil {
+	if err := a.restoreInlined(*r); err != nil {
 		return err
 	}
 	return a.restoreFiles(r.Files)

@@ -190,7 +190,7 @@ func (f *fewRows) describe() ([]inColumn, bool) {
 var plainTypes = map[arrow.Type]string{
 	arrow.BOOL: "boolean", arrow.INT8: "int8", arrow.INT16: "int16", arrow.INT32: "int32", arrow.INT64: "int64",
 	arrow.UINT8: "uint8", arrow.UINT16: "uint16", arrow.UINT32: "uint32", arrow.UINT64: "uint64",
-	arrow.FLOAT32: "float32", arrow.FLOAT64: "float64", arrow.STRING: "varchar", arrow.LARGE_STRING: "varchar", arrow.DATE32: "date",
+	arrow.FLOAT32: "float32", arrow.FLOAT64: "float64", arrow.STRING: "varchar", arrow.LARGE_STRING: "varchar", arrow.BINARY: "blob", arrow.DATE32: "date",
 }
 
 func plainType(f arrow.Field) (datafile.Type, bool) {

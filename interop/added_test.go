@@ -54,8 +54,10 @@ INSERT INTO lake.t SELECT 99, {'bb': 'own', 'c': NULL}, NULL, NULL`},
 
 // TestFilesAddedByDuckDB reads files that have no field ids.
 func TestFilesAddedByDuckDB(t *testing.T) {
+	t.Parallel()
 	for _, c := range adds {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			l := newTheirs(t, noInlining)
 			l.doubted = true // nor does it know every statistic of such files
 			dir := filepath.Join(folder(l.home.Home), "data", "added")
@@ -90,8 +92,11 @@ var refusals = []struct{ name, options, sql, names string }{
 
 // TestRefusals holds that what we do not read is refused by name, never read wrong.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	for _, c := range refusals {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			recordRefusal(t, "read or adopted: "+c.name)
 			l := newTheirs(t, c.options)
 			l.duck.run(c.sql)
 			err := l.readAll()
@@ -122,12 +127,15 @@ func (l *lake) readAll() error {
 
 // TestNotAdopted holds what adoption refuses and reading does not.
 func TestNotAdopted(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, sql, names string }{
 		{"another schema", "CREATE SCHEMA lake.other; CREATE TABLE lake.other.x (id INTEGER)", `"other"`},
 		{"table names", `CREATE TABLE lake."a b" (id INTEGER)`, `"a b"`},
 		{"a table named as the SuperTable", "CREATE TABLE lake.shop (id INTEGER)", `"shop"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			recordRefusal(t, "adopted: "+c.name)
 			l := newTheirs(t, "")
 			l.duck.run("CREATE TABLE lake.t AS SELECT 1 AS id; " + c.sql)
 			if err := l.readAll(); err != nil {
@@ -143,6 +151,8 @@ func TestNotAdopted(t *testing.T) {
 
 // TestFilesOutside holds that a file outside the lake's folder is refused.
 func TestFilesOutside(t *testing.T) {
+	t.Parallel()
+	recordRefusal(t, "read: a file outside the lake")
 	l := newTheirs(t, noInlining)
 	outside := filepath.Join(t.TempDir(), "x.parquet")
 	l.duck.run("CREATE TABLE lake.t (id INTEGER); COPY (SELECT 1 AS id) TO '" + outside + "'; CALL ducklake_add_data_files('lake', 't', '" + outside + "')")

@@ -73,8 +73,11 @@ func (l *lake) compareAt(at int64, before *picture) *picture {
 	l.t.Helper()
 	names := l.rows("SELECT table_name FROM information_schema.tables", at)
 	var old *duck
-	if !testing.Short() || at%3 == 1 || at == 0 { // it costs more than all the rest
-		old = newDuck(l.t)
+	if !l.brief || at%3 == 1 && !l.random || at == 0 { // it costs more than all the rest
+		if l.aside == nil {
+			l.aside = connect(l.t, l.duck.judge)
+		}
+		old = l.aside
 		old.attach(l.catalog(), fmt.Sprintf("READ_ONLY, SNAPSHOT_VERSION %d", at))
 		defer old.detach()
 		want := old.rows("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'main'")
@@ -83,7 +86,7 @@ func (l *lake) compareAt(at int64, before *picture) *picture {
 	p := &picture{at: at, tables: map[string]pictured{}}
 	for _, n := range names {
 		name, _ := strconv.Unquote(n)
-		if testing.Short() && before != nil && before.at == at-1 {
+		if l.brief && before != nil && before.at == at-1 {
 			if b, ok := before.tables[name]; ok && b.id == l.tableID(name, at) && !l.touches(at, b.id) {
 				p.tables[name] = b
 				continue
@@ -91,6 +94,7 @@ func (l *lake) compareAt(at int64, before *picture) *picture {
 		}
 		p.tables[name] = l.compareTable(old, name, at)
 	}
+	l.note(at)
 	return p
 }
 
@@ -145,7 +149,7 @@ func (l *lake) compareHeadSince(first int64) {
 		equal(l.t, "columns of "+name, cols, l.duck.describe(name, ""))
 		query := "SELECT " + texts(cols) + " FROM "
 		equal(l.t, "rows of "+name, l.rows(query+datafile.Quote(name), head), l.duck.rows(query+"lake."+datafile.Quote(name)))
-		if id := l.tableID(name, 1<<40); !testing.Short() || l.touchedSince(first, id) {
+		if id := l.tableID(name, 1<<40); !l.brief || l.touchedSince(first, id) {
 			l.compareAnswers(name, cols)
 		}
 	}
@@ -296,12 +300,8 @@ func (l *lake) touches(at int64, table string) bool {
 
 // touchedSince is touches for any snapshot from first on.
 func (l *lake) touchedSince(first int64, table string) bool {
-	for _, at := range l.snapshots() {
-		if at >= first && l.touches(at, table) {
-			return true
-		}
-	}
-	return false
+	return len(meta(l.t, l.catalog(), `SELECT 1 FROM ducklake_snapshot_changes WHERE snapshot_id >= ?1 AND changes_made || ',' LIKE '%:' || ?2 || ',%'
+ UNION ALL SELECT 1 FROM ducklake_table WHERE begin_snapshot >= ?1 AND table_id = ?2 LIMIT 1`, first, table)) > 0
 }
 
 // reportsTwice reports whether a file with dead rows in the catalog ended at

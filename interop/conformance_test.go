@@ -103,15 +103,14 @@ func (r *replay) run(path string) {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		r.t.Fatal(err)
 	}
-	db, err := openJudge()
+	j, err := startJudge()
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	defer func() { _ = db.Close() }()
-	if r.conn, err = db.Conn(r.t.Context()); err != nil {
+	defer func() { _ = j.end() }()
+	if r.conn, err = j.open(); err != nil {
 		r.t.Fatal(err)
 	}
-	defer func() { _ = r.conn.Close() }()
 	r.ran++
 	vars := map[string]string{
 		"DUCKLAKE_CONNECTION": "sqlite:" + filepath.Join(folder, "catalog.db"), "DATA_PATH": folder, "TEST_DIR": folder, "__TEST_DIR__": folder, "UUID": "lake",

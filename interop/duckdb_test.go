@@ -3,120 +3,50 @@ package interop
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/supertable-go/supertable/datafile"
 	"github.com/supertable-go/supertable/engine"
-	"github.com/supertable-go/supertable/engine/duckdb"
 	"github.com/supertable-go/supertable/storage"
 )
 
-// judge is the DuckDB instance with the extensions, one for all tests: loading
-// them takes longer than most tests.
-var judge struct {
-	mu sync.Mutex
-	db *duckdb.DB
-}
-
-// judgeConn gives a connection to the judge, or to a new one when an internal
-// error has ended it.
-func judgeConn(ctx context.Context) (engine.Conn, error) {
-	judge.mu.Lock()
-	defer judge.mu.Unlock()
-	if judge.db != nil {
-		if c, err := judge.db.Conn(ctx); err == nil {
-			if c.Exec(ctx, "SELECT 1") == nil {
-				return c, nil
-			}
-			_ = c.Close()
-		}
-	}
-	var err error
-	if judge.db, err = openJudge(); err != nil {
-		return nil, err
-	}
-	return judge.db.Conn(ctx)
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if judge.db != nil {
-		if err := judge.db.Close(); err != nil && code == 0 {
-			fmt.Fprintln(os.Stderr, "the judge:", err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// extensions is the folder of the extensions.
-func extensions() (string, error) {
-	dir := os.Getenv("ST_EXTENSIONS")
-	if dir == "" {
-		dir = filepath.Join("..", ".cache", "extensions")
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	for _, name := range []string{"sqlite_scanner", "ducklake"} {
-		if _, err := os.Stat(filepath.Join(dir, name+".duckdb_extension")); err != nil {
-			return "", fmt.Errorf("the DuckDB extension %s is not in %s: run `make deps` (or set ST_EXTENSIONS): %w", name, dir, err)
-		}
-	}
-	return dir, nil
-}
-
-func openJudge() (*duckdb.DB, error) {
-	dir, err := extensions()
-	if err != nil {
-		return nil, err
-	}
-	db, err := duckdb.Open(engine.Options{MemoryBytes: 512 << 20, Threads: 2})
-	if err != nil {
-		return nil, err
-	}
-	ctx := context.Background()
-	c, err := db.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = c.Close() }()
-	for _, name := range []string{"sqlite_scanner", "ducklake"} { // ducklake needs the other one
-		if err := c.Exec(ctx, "LOAD "+datafile.QuoteText(filepath.Join(dir, name+".duckdb_extension"))); err != nil {
-			return nil, err
-		}
-	}
-	return db, nil
-}
-
-// duck is a connection to the judge with one lake attached.
+// duck is a connection to a judge with one lake attached.
 type duck struct {
-	t     testing.TB
-	conn  engine.Conn
-	alias string // of the attached lake
-	path  string // of its catalog
+	t      testing.TB
+	judge  *judge
+	conn   engine.Conn
+	alias  string         // of the attached lake
+	path   string         // of its catalog
+	chores map[string]int // done, that leave no snapshot
 	// repeated is set when a statement was tried again.
 	repeated bool
 }
 
 var aliases atomic.Int64
 
-// newDuck opens a connection; nothing is attached yet.
+// newDuck opens a connection to a judge; nothing is attached yet.
 func newDuck(t testing.TB) *duck {
 	t.Helper()
-	c, err := judgeConn(t.Context())
+	j, err := takeJudge()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &duck{t: t, conn: c}
+	t.Cleanup(j.giveBack)
+	return connect(t, j)
+}
+
+func connect(t testing.TB, j *judge) *duck {
+	t.Helper()
+	c, err := j.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &duck{t: t, judge: j, conn: c, chores: map[string]int{}}
 	t.Cleanup(func() { d.detach(); _ = c.Close() })
 	return d
 }
@@ -158,6 +88,7 @@ func (d *duck) detach() {
 // expand puts the alias in the place of "lake." and 'lake' of a text.
 func (d *duck) expand(sql string) string {
 	sql = strings.ReplaceAll(sql, "'lake'", "'"+d.alias+"'")
+	sql = strings.ReplaceAll(sql, "CHECKPOINT lake", "CHECKPOINT "+d.alias)
 	sql = strings.ReplaceAll(sql, "__lake.", "__ducklake_metadata_"+d.alias+".")
 	return strings.ReplaceAll(sql, "lake.", d.alias+".")
 }
@@ -174,6 +105,11 @@ func (d *duck) try(sql string) error {
 	}
 	for n := 0; ; n++ {
 		err := d.conn.Exec(ctx, d.expand(sql))
+		for call, chore := range chores {
+			if err == nil && strings.Contains(sql, call) {
+				d.chores[chore]++
+			}
+		}
 		if err == nil || n == 20 || !strings.Contains(err.Error(), "database is locked") {
 			return err
 		}

@@ -94,9 +94,9 @@ var returns = []struct {
 // other, forth and back: the state is that of the snapshot to both readers,
 // and no snapshot changes by it.
 func TestReturns(t *testing.T) {
+	t.Parallel()
 	for _, h := range returns {
-		t.Run(h.name, func(t *testing.T) {
-			l := newLake(t)
+		bothWays(t, h.name, func(t *testing.T, l *lake) {
 			l.widened, l.doubted = true, h.name == "dates"
 			h.do(l)
 			last := l.lastSnapshot()
@@ -124,6 +124,7 @@ func TestReturns(t *testing.T) {
 // TestReturnsThenMaintenance lets DuckDB do its chores on a lake with files
 // that came back.
 func TestReturnsThenMaintenance(t *testing.T) {
+	t.Parallel()
 	first := newLake(t)
 	sample(first)
 	first.rollback("orders", 2)
@@ -141,26 +142,26 @@ func TestReturnsThenMaintenance(t *testing.T) {
 		if testing.Short() {
 			continue // all of it at once
 		}
-		t.Run(c.name, func(t *testing.T) { maintain(t, first, c.sql) })
+		maintain(t, first, c.name, c.sql)
 	}
 	last := first.lastSnapshot()
 	old := make([]string, last)
 	for i := range old {
 		old[i] = fmt.Sprint(i)
 	}
-	t.Run("all", func(t *testing.T) {
-		maintain(t, first, "CALL ducklake_expire_snapshots('lake', versions => ["+strings.Join(old, ", ")+"]);"+all)
-	})
+	maintain(t, first, "all", "CALL ducklake_expire_snapshots('lake', versions => ["+strings.Join(old, ", ")+"]);"+all)
 }
 
 // TestReturnsOnAdopted rolls tables back that DuckDB wrote, with rows inside
 // the catalog and files of several snapshots, to each of their snapshots.
 func TestReturnsOnAdopted(t *testing.T) {
+	t.Parallel()
 	for i, f := range foreign {
 		if testing.Short() && i%3 > 0 {
 			continue
 		}
 		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
 			l := newTheirs(t, f.options)
 			l.duck.run(f.sql)
 			l.adopt()
@@ -210,11 +211,13 @@ func TestReturnsOnAdopted(t *testing.T) {
 // made to the rows before it: the rows after it come out. Its maintenance
 // changes no row.
 func TestChangesOfTheirs(t *testing.T) {
+	t.Parallel()
 	for i, f := range foreign {
 		if testing.Short() && i%3 != 1 {
 			continue
 		}
 		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
 			l := newTheirs(t, f.options)
 			l.duck.run(f.sql)
 			l.open() // as a foreign lake first

@@ -13,15 +13,17 @@ import (
 	_ "github.com/mattn/go-sqlite3" // the catalog behind both clients' backs
 
 	"github.com/supertable-go/supertable"
+	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/internal/testdb"
 )
 
 // lake is one lake with both readers on it.
 type lake struct {
-	t    testing.TB
-	home *testdb.DB
-	s    *supertable.Session
-	duck *duck
+	t     testing.TB
+	home  *testdb.DB
+	s     *supertable.Session
+	duck  *duck
+	aside *duck // attached to one snapshot after the other
 	// widened allows DuckDB to fail when it is attached to a snapshot before
 	// a column was widened: it reads the bounds of today's values as the type
 	// of that day. It does so on its own lakes too; AT (VERSION) is free of it.
@@ -33,33 +35,60 @@ type lake struct {
 	noFeed bool
 	// thorough asks more questions per column.
 	thorough bool
+	// brief leaves out what no snapshot touched, and clients attached to one.
+	brief bool
+
+	// For the report: whose lake it is, whether it counts at all, and what was
+	// compared, by snapshot; chores leave no snapshot.
+	ours, random, silent bool
+	inside               bool // small writes stay inside the catalog
+	compared             map[int64][]string
+	chores               map[string]int
+	types                map[string]string
 }
 
 // super is the name of every test's SuperTable.
 const super = "shop"
 
-// newLake makes an empty SuperTable. It is checked at the test's end.
-func newLake(t testing.TB) *lake {
-	t.Helper()
-	return newLakeWith(t, nil)
+// newLake makes an empty SuperTable whose every write makes files. It is checked
+// at the test's end.
+func newLake(t testing.TB) *lake { return makeLake(t, oneThread()) }
+
+// newInside is newLake for small writes that stay inside the catalog.
+func newInside(t testing.TB) *lake {
+	o := oneThread()
+	o.InlineRows = catalog.InlineRows
+	return makeLake(t, o)
 }
 
-func newLakeWith(t testing.TB, o *supertable.Options) *lake {
+func makeLake(t testing.TB, o *supertable.Options) *lake {
 	t.Helper()
-	if o == nil && os.Getenv("ST_INSIDE") != "" { // every test again, small writes inside the catalog
-		o = testdb.Inside()
-	}
 	home := testdb.At(t, t.TempDir(), o)
-	l := &lake{t: t, home: home, s: home.Session(super), duck: newDuck(t)}
+	l := &lake{t: t, home: home, s: home.Session(super), duck: newDuck(t), brief: testing.Short(), ours: true, inside: o.InlineRows > 0}
+	l.recorded(t)
 	l.duck.attach(l.catalog(), "")
 	return l
+}
+
+// bothWays runs a test on a lake of each kind.
+func bothWays(t *testing.T, name string, do func(t *testing.T, l *lake)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		do(t, newLake(t))
+	})
+	t.Run(name+", inside", func(t *testing.T) {
+		t.Parallel()
+		do(t, newInside(t))
+	})
 }
 
 // openLake opens what lies in home without creating or checking anything.
 func openLake(t testing.TB, home string) *lake {
 	t.Helper()
-	db := testdb.At(t, home, nil)
-	l := &lake{t: t, home: db, duck: newDuck(t)}
+	db := testdb.At(t, home, oneThread())
+	l := &lake{t: t, home: db, duck: newDuck(t), brief: testing.Short(), ours: true}
+	l.recorded(t)
 	st, err := db.SuperTable(t.Context(), "default", super)
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +97,11 @@ func openLake(t testing.TB, home string) *lake {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// oneThread is how our side runs: lakes so small gain nothing by more threads.
+func oneThread() *supertable.Options {
+	return &supertable.Options{MemoryBytes: 512 << 20, Threads: 1}
 }
 
 // folder is the SuperTable's folder.
@@ -256,18 +290,33 @@ func meta(t testing.TB, catalog, query string, args ...any) []string {
 }
 
 // copyLake copies a home; what the copy's owner does leaves the first alone.
+// SQLite copies its own file: whoever else opens and closes it in this process
+// takes SQLite's locks on it away.
 func copyLake(t testing.TB, home string) string {
 	t.Helper()
 	to := t.TempDir()
-	// Bring the write-ahead log into the file that is copied.
-	meta(t, filepath.Join(folder(home), "catalog.db"), "PRAGMA wal_checkpoint(TRUNCATE)")
-	if err := os.CopyFS(to, os.DirFS(home)); err != nil {
+	err := filepath.WalkDir(home, func(path string, d os.DirEntry, err error) error {
+		if err != nil || strings.HasPrefix(d.Name(), "catalog.db") {
+			return err
+		}
+		rel, err := filepath.Rel(home, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), 0o777)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), text, 0o666)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	catalog := filepath.Join(folder(to), "catalog.db")
-	for _, tail := range []string{"-wal", "-shm"} {
-		_ = os.Remove(catalog + tail)
-	}
+	meta(t, filepath.Join(folder(home), "catalog.db"), "VACUUM INTO ?", catalog)
 	meta(t, catalog, `UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path' RETURNING 1`, filepath.ToSlash(filepath.Join(folder(to), "data"))+"/")
 	return to
 }

@@ -35,6 +35,7 @@ func (l *lake) expire(last int64) []int64 {
 	if err != nil {
 		l.t.Fatalf("expire: %v", err)
 	}
+	l.chores["expire"]++
 	return out
 }
 
@@ -45,11 +46,12 @@ func (l *lake) clean() []string {
 	if err != nil {
 		l.t.Fatalf("clean: %v", err)
 	}
+	l.chores["clean"]++
 	return out
 }
 
-// past gives our reading of every table at a snapshot.
-func (l *lake) past(at int64) map[string][]string {
+// then gives our reading of every table at a snapshot.
+func (l *lake) then(at int64) map[string][]string {
 	l.t.Helper()
 	out := map[string][]string{}
 	for _, n := range l.rows("SELECT table_name FROM information_schema.tables", at) {
@@ -61,7 +63,7 @@ func (l *lake) past(at int64) map[string][]string {
 
 func (l *lake) samePast(at int64, want map[string][]string) {
 	l.t.Helper()
-	got := l.past(at)
+	got := l.then(at)
 	if len(got) != len(want) {
 		l.t.Fatalf("%d tables at %d, there were %d", len(got), at, len(want))
 	}
@@ -77,89 +79,107 @@ func (l *lake) feed(table string, to int64) []string {
 	return l.duck.rows(fmt.Sprintf("SELECT snapshot_id, rowid, change_type, %s FROM ducklake_table_changes('lake', 'main', '%s', 0, %d)", cols, table, to))
 }
 
+// ourChores are our maintenance, alone and one after the other.
+var ourChores = []struct {
+	name string
+	do   func(l *lake)
+}{
+	{"flush", func(l *lake) { l.flush("") }},
+	{"compact", func(l *lake) { l.compact("") }},
+	{"flush and compact", func(l *lake) { l.flush(""); l.compact("") }},
+	{"compact twice", func(l *lake) {
+		l.compact("")
+		l.write("orders", orders(130, 40), key("id"))
+		l.write("plain", "SELECT 5 AS id", nil)
+		l.compact("")
+	}},
+	{"expire and clean", func(l *lake) { l.expire(3); l.clean() }},
+	{"all", func(l *lake) {
+		l.flush("")
+		l.compact("")
+		l.expire(4)
+		l.clean()
+		l.compact("")
+		l.clean()
+	}},
+}
+
 // TestOurMaintenanceReadByDuckDB does each of our chores on a lake of ours,
 // alone and one after the other: DuckDB reads every retained snapshot as
 // before, its change feed of the past stays what it was, row ids included, and
 // its own chores and writes go on.
 func TestOurMaintenanceReadByDuckDB(t *testing.T) {
-	first := newLake(t)
-	sample(first)
-	first.compareAll()
-	chores := []struct {
-		name string
-		do   func(l *lake)
-	}{
-		{"flush", func(l *lake) { l.flush("") }},
-		{"compact", func(l *lake) { l.compact("") }},
-		{"flush and compact", func(l *lake) { l.flush(""); l.compact("") }},
-		{"compact twice", func(l *lake) {
-			l.compact("")
-			l.write("orders", orders(130, 40), key("id"))
-			l.write("plain", "SELECT 5 AS id", nil)
-			l.compact("")
-		}},
-		{"expire and clean", func(l *lake) { l.expire(3); l.clean() }},
-		{"all", func(l *lake) {
-			l.flush("")
-			l.compact("")
-			l.expire(4)
-			l.clean()
-			l.compact("")
-			l.clean()
-		}},
+	t.Parallel()
+	for _, first := range []*lake{newLake(t), newInside(t)} {
+		sample(first)
+		first.compareAll()
+		for _, c := range ourChores {
+			name := c.name
+			if first.inside {
+				name += ", inside"
+			}
+			if first.inside && testing.Short() && c.name != "flush" && c.name != "all" {
+				continue
+			}
+			home := copyLake(t, first.home.Home)
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				maintainedByUs(t, openLake(t, home), c.do)
+			})
+		}
 	}
-	for _, c := range chores {
-		t.Run(c.name, func(t *testing.T) {
-			l := openLake(t, copyLake(t, first.home.Home))
-			l.duck.attach(l.catalog(), "")
-			l.goOn("orders", orders(3, 2)) // settles the copy in its place
-			l.duck.rows("SELECT count(*) FROM lake.orders WHERE id > 5")
-			last := l.lastSnapshot()
-			want, feeds := map[int64]map[string][]string{}, map[string][]string{}
-			for _, at := range l.snapshots() {
-				want[at] = l.past(at)
-			}
-			for _, table := range []string{"orders", "plain", "nested"} {
-				feeds[table] = l.feed(table, last)
-			}
-			c.do(l)
-			for _, at := range l.snapshots() {
-				if at <= last {
-					l.samePast(at, want[at])
-				}
-			}
-			l.compareAll()
-			if slices.Contains(l.snapshots(), 1) { // nothing expired
-				for table, feed := range feeds {
-					equal(t, "feed of "+table, l.feed(table, last), feed)
-				}
-			}
-			l.check()
-			l.goOn("orders", orders(50, 30))
-			l.goOn("plain", "SELECT 2 AS id, 'upserted' AS s, 9 AS d")
-			at := l.lastSnapshot()
-			l.duck.run("DELETE FROM lake.orders WHERE id IN (55, 56, 121)")
-			l.duck.run("UPDATE lake.orders SET item = 'theirs' WHERE id BETWEEN 60 AND 90")
-			l.compareSince(at)
-			now := l.contents()
-			for _, chore := range care[:3] {
-				l.duck.run(chore.sql)
-				l.same("after DuckDB's "+chore.name, now)
-			}
-			l.compact("")
-			l.clean()
-			l.same("at the end", now)
-			l.compareHead()
-			l.check()
-		})
+}
+
+func maintainedByUs(t *testing.T, l *lake, chore func(*lake)) {
+	l.duck.attach(l.catalog(), "")
+	l.goOn("orders", orders(3, 2)) // settles the copy in its place
+	l.duck.rows("SELECT count(*) FROM lake.orders WHERE id > 5")
+	last := l.lastSnapshot()
+	want, feeds := map[int64]map[string][]string{}, map[string][]string{}
+	for _, at := range l.snapshots() {
+		want[at] = l.then(at)
 	}
+	for _, table := range []string{"orders", "plain", "nested"} {
+		feeds[table] = l.feed(table, last)
+	}
+	chore(l)
+	for _, at := range l.snapshots() {
+		if at <= last {
+			l.samePast(at, want[at])
+		}
+	}
+	l.compareAll()
+	if slices.Contains(l.snapshots(), 1) { // nothing expired
+		for table, feed := range feeds {
+			equal(t, "feed of "+table, l.feed(table, last), feed)
+		}
+	}
+	l.check()
+	l.goOn("orders", orders(50, 30))
+	l.goOn("plain", "SELECT 2 AS id, 'upserted' AS s, 9 AS d")
+	at := l.lastSnapshot()
+	l.duck.run("DELETE FROM lake.orders WHERE id IN (55, 56, 121)")
+	l.duck.run("UPDATE lake.orders SET item = 'theirs' WHERE id BETWEEN 60 AND 90")
+	l.compareSince(at)
+	now := l.contents()
+	for _, chore := range care[:3] {
+		l.duck.run(chore.sql)
+		l.same("after DuckDB's "+chore.name, now)
+	}
+	l.compact("")
+	l.clean()
+	l.same("at the end", now)
+	l.compareHead()
+	l.check()
 }
 
 // TestWeMaintainTheirs does our chores on lakes that DuckDB filled: rows inside
 // the catalog, files that it merged, flushed and rewrote, changed columns.
 func TestWeMaintainTheirs(t *testing.T) {
+	t.Parallel()
 	for _, f := range foreign {
 		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
 			l := newTheirs(t, f.options)
 			for _, sql := range statements(f.sql) {
 				l.duck.run(sql)
@@ -169,7 +189,7 @@ func TestWeMaintainTheirs(t *testing.T) {
 			want := map[int64]map[string][]string{}
 			last := l.lastSnapshot()
 			for _, at := range l.snapshots() {
-				want[at] = l.past(at)
+				want[at] = l.then(at)
 			}
 			for _, chore := range []struct {
 				name string

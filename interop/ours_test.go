@@ -92,9 +92,9 @@ var writes = []struct {
 }
 
 func TestOursReadByDuckDB(t *testing.T) {
+	t.Parallel()
 	for _, w := range writes {
-		t.Run(w.name, func(t *testing.T) {
-			l := newLake(t)
+		bothWays(t, w.name, func(_ *testing.T, l *lake) {
 			w.do(l)
 			l.compareAll()
 		})

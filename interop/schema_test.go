@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/supertable-go/supertable"
@@ -124,18 +125,21 @@ var schemas = []struct {
 }
 
 func TestOurSchemasReadByDuckDB(t *testing.T) {
+	t.Parallel()
 	for _, w := range schemas {
-		t.Run(w.name, func(t *testing.T) {
-			l := newLake(t)
+		bothWays(t, w.name, func(_ *testing.T, l *lake) {
 			w.do(l)
 			l.compareAll()
 		})
 	}
 }
 
+// typed is a type and some values of it, as SQL.
+type typed struct{ typ, list string }
+
 // values are literals of every storable type, the last of each list the
 // smallest that is not NULL in some sense that readers get wrong.
-var values = []struct{ typ, list string }{
+var values = []typed{
 	{"BOOLEAN", "true, NULL, false"},
 	{"TINYINT", "127, NULL, -128"},
 	{"SMALLINT", "32767, NULL, -32768"},
@@ -181,9 +185,20 @@ var values = []struct{ typ, list string }{
 // TestOurTypesReadByDuckDB writes the values of each type, all in one file, one
 // per file, and only NULLs, and deletes some again.
 func TestOurTypesReadByDuckDB(t *testing.T) {
-	l := newLake(t)
-	l.thorough = true
-	for i, v := range values {
+	t.Parallel()
+	n := 0
+	for some := range slices.Chunk(values, 11) {
+		bothWays(t, name("types ", n), func(_ *testing.T, l *lake) {
+			l.thorough = true
+			l.typesOfOurs(some)
+		})
+		n++
+	}
+}
+
+func (l *lake) typesOfOurs(list []typed) {
+	l.t.Helper()
+	for i, v := range list {
 		table := name("t", i)
 		from := "SELECT unnest([" + v.list + "]::" + v.typ + "[]) AS v"
 		l.write(table, "SELECT (row_number() OVER ())::INTEGER AS id, v FROM ("+from+")", nil)
@@ -195,4 +210,10 @@ func TestOurTypesReadByDuckDB(t *testing.T) {
 		}
 	}
 	l.compareHead()
+	for _, v := range list {
+		l.types[v.typ] = oursToDuckDB
+		if l.inside {
+			l.types[v.typ] = typeOursInlined
+		}
+	}
 }

@@ -65,22 +65,38 @@ var care = []struct{ name, sql string }{
 // alone and all one after the other: no row changes, at any snapshot, and we
 // go on writing.
 func TestDuckDBMaintainsOurs(t *testing.T) {
-	first := newLake(t)
-	sample(first)
-	first.compareAll()
-	all := ""
-	for _, c := range care {
-		t.Run(c.name, func(t *testing.T) { maintain(t, first, c.sql) })
-		all += c.sql + ";"
+	t.Parallel()
+	for _, first := range []*lake{newLake(t), newInside(t)} {
+		way := ""
+		if first.inside {
+			way = ", inside"
+		}
+		sample(first)
+		first.compareAll()
+		all := ""
+		for _, c := range care {
+			if !first.inside || !testing.Short() || c.name == "flush" {
+				maintain(t, first, c.name+way, c.sql)
+			}
+			all += c.sql + ";"
+		}
+		maintain(t, first, "all"+way, all)
 	}
-	t.Run("all", func(t *testing.T) { maintain(t, first, all) })
 }
 
-func maintain(t *testing.T, first *lake, sql string) {
-	l := openLake(t, copyLake(t, first.home.Home))
+// maintain runs the statements on a copy of a lake, in a test of its own.
+func maintain(t *testing.T, first *lake, name, sql string) {
+	t.Helper()
+	home, want := copyLake(t, first.home.Home), first.contents()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		maintained(t, openLake(t, home), sql, want)
+	})
+}
+
+func maintained(t *testing.T, l *lake, sql string, want map[string][]string) {
 	l.duck.attach(l.catalog(), "")
-	want := first.contents()
-	l.duck.run(strings.ReplaceAll(sql, "CHECKPOINT lake", "CHECKPOINT "+l.duck.alias))
+	l.duck.run(sql)
 	l.same("after maintenance", want)
 	l.compareAll()
 	// A foreign expiry leaves no trace by which holes between snapshots could
@@ -127,6 +143,7 @@ func (l *lake) goOn(table, query string) {
 // TestDuckDBWritesIntoOurs lets DuckDB write into a lake of ours: we see the
 // rows, a new version, an entry in the history, and go on.
 func TestDuckDBWritesIntoOurs(t *testing.T) {
+	t.Parallel()
 	first := newLake(t)
 	sample(first)
 	for _, c := range []struct{ name, sql string }{
@@ -145,8 +162,10 @@ func TestDuckDBWritesIntoOurs(t *testing.T) {
 		{"in one transaction", "BEGIN; INSERT INTO lake.orders (id) VALUES (2000); DELETE FROM lake.orders WHERE id < 50; UPDATE lake.orders SET item = 'x' WHERE id = 60; COMMIT"},
 		{"merge into", "MERGE INTO lake.orders t USING (SELECT i AS id, 'merged' AS item FROM range(90, 110) r(i)) s ON t.id = s.id WHEN MATCHED THEN UPDATE SET item = s.item WHEN NOT MATCHED THEN INSERT (id, item) VALUES (s.id, s.item)"},
 	} {
+		home := copyLake(t, first.home.Home)
 		t.Run(c.name, func(t *testing.T) {
-			l := openLake(t, copyLake(t, first.home.Home))
+			t.Parallel()
+			l := openLake(t, home)
 			l.duck.attach(l.catalog(), "")
 			l.rows("SELECT count(*) FROM orders", head) // both have caches now
 			l.duck.rows("SELECT count(*), max(id) FROM lake.orders WHERE id > 5")
@@ -170,6 +189,7 @@ func TestDuckDBWritesIntoOurs(t *testing.T) {
 
 // TestDuckDBChangesTablesOfOurs creates, renames and drops tables by DuckDB.
 func TestDuckDBChangesTablesOfOurs(t *testing.T) {
+	t.Parallel()
 	l := newLake(t)
 	sample(l)
 	for _, sql := range []string{

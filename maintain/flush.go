@@ -386,13 +386,16 @@ func (r *Runner) writeInside(ctx context.Context, o *output, in *inside) (*catal
 			dead = append(dead, datafile.Delete{Position: int64(i), Snapshot: row.End})
 		}
 	}
+	if len(dead) == len(in.rows) {
+		// The file itself ends with its last rows: a delete that says so too
+		// would be told twice by the feed of changes.
+		kept.End = in.state.LastEnd
+		dead = slices.DeleteFunc(dead, func(d datafile.Delete) bool { return d.Snapshot == kept.End })
+	}
 	if len(dead) > 0 {
 		if kept.Dead, err = o.deletes(r.Catalog.Folder().Data()+f.Rel, dead); err != nil {
 			return nil, err
 		}
-	}
-	if len(dead) == len(in.rows) {
-		kept.End = in.state.LastEnd
 	}
 	return kept, nil
 }

@@ -16,8 +16,7 @@ import (
 
 // Inlinable reports whether rows of these columns can stand in the catalog
 // itself: every value there and back, for us and for other clients (docs/format.md
-// §5). Nested values and 128-bit integers go to files, and BLOBs, which DuckDB
-// stores in columns of text and then does not read.
+// §5). Nested values and 128-bit integers go to files.
 func Inlinable(cols []datafile.Column) bool {
 	if len(cols) > maxInlined {
 		return false
@@ -39,7 +38,7 @@ const maxInlined = 500
 
 var inlinable = map[string]bool{
 	"boolean": true, "int8": true, "int16": true, "int32": true, "int64": true, "uint8": true, "uint16": true, "uint32": true, "uint64": true,
-	"float32": true, "float64": true, "decimal": true, "varchar": true, "json": true, "uuid": true,
+	"float32": true, "float64": true, "decimal": true, "varchar": true, "json": true, "blob": true, "uuid": true,
 	"date": true, "time": true, "timestamp": true, "timestamp_s": true, "timestamp_ms": true, "timestamp_ns": true, "timestamptz": true,
 }
 
@@ -140,6 +139,8 @@ func encoder(a arrow.Array, t datafile.Type) func(i int) (any, bool) {
 		return text(t, a.Value)
 	case *array.LargeString:
 		return text(t, a.Value)
+	case *array.Binary:
+		return as(t, "blob", func(i int) (any, bool) { return append([]byte{}, a.Value(i)...), true })
 	case *array.FixedSizeBinary:
 		return as(t, "uuid", func(i int) (any, bool) {
 			b := a.Value(i)

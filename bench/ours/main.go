@@ -24,7 +24,7 @@ import (
 
 // command is one thing to do.
 type command struct {
-	Op      string   `json:"op"` // open, append, rows, upsert, delete, query, history, bytes
+	Op      string   `json:"op"` // open, reopen, append, rows, upsert, delete, query, history, bytes
 	Dir     string   `json:"dir"`
 	Files   []string `json:"files"`
 	File    string   `json:"file"`
@@ -83,6 +83,8 @@ func (s *server) do(c command) (answer, error) {
 	switch c.Op {
 	case "open":
 		err = s.open(c.Dir)
+	case "reopen":
+		err = s.reopen(c.Dir)
 	case "append":
 		for _, f := range c.Files {
 			if _, err = s.session.WriteFiles(s.ctx, "t", []string{f}, nil); err != nil {
@@ -110,7 +112,8 @@ func (s *server) do(c command) (answer, error) {
 	return a, err
 }
 
-func (s *server) open(dir string) error {
+// reopen opens what another process made.
+func (s *server) reopen(dir string) error {
 	s.dir = dir
 	var err error
 	if s.lake, err = supertable.Open(s.ctx, dir, nil); err != nil {
@@ -119,7 +122,12 @@ func (s *server) open(dir string) error {
 	if s.st, _, err = s.lake.Create(s.ctx, "bench", "lake", nil); err != nil {
 		return err
 	}
-	if s.session, err = s.st.Session(s.ctx, supertable.Superuser); err != nil {
+	s.session, err = s.st.Session(s.ctx, supertable.Superuser)
+	return err
+}
+
+func (s *server) open(dir string) error {
+	if err := s.reopen(dir); err != nil {
 		return err
 	}
 	role, err := s.session.CreateRole(s.ctx, []byte(`{"role":"reader","tables":["t"],"columns":["id","grp","uid","amount","ts","tag"],"filters":{"tag":{"operation":"<","value":50}}}`))

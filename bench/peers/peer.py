@@ -32,7 +32,7 @@ class Raw:
 
     def open(self, dir):
         self.dir = pathlib.Path(dir)
-        (self.dir / "t").mkdir(parents=True)
+        (self.dir / "t").mkdir(parents=True, exist_ok=True)
         self.con, self.n = connect(), 0
 
     def append(self, files):
@@ -52,7 +52,7 @@ class DuckLake(Raw):
 
     def open(self, dir):
         self.dir = pathlib.Path(dir)
-        self.dir.mkdir(parents=True)
+        self.dir.mkdir(parents=True, exist_ok=True)
         self.con = connect()
         for name in ("sqlite_scanner", "ducklake"):
             self.con.execute(f"LOAD '{EXTENSIONS}/{name}.duckdb_extension'")
@@ -129,9 +129,9 @@ class Iceberg:
     def open(self, dir):
         from pyiceberg.catalog.sql import SqlCatalog
         path = pathlib.Path(dir)
-        path.mkdir(parents=True)
+        path.mkdir(parents=True, exist_ok=True)
         self.catalog = SqlCatalog("bench", uri=f"sqlite:///{path}/catalog.db", warehouse=f"file://{path}/data")
-        self.catalog.create_namespace("b")
+        self.catalog.create_namespace_if_not_exists("b")
         self.con = connect()
 
     def made(self, name, schema):
@@ -195,7 +195,7 @@ def main():
         c = json.loads(line)
         op, a, start = c["op"], {}, time.perf_counter()
         try:
-            if op == "open":
+            if op in ("open", "reopen"):
                 where = c["dir"]
                 peer.open(where)
             elif op == "query":

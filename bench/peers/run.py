@@ -2,6 +2,7 @@
 
     make bench-peers                      # 10M rows in 100 files, writes docs/benchmarks-peers.md and its plots
     make bench-peers ARGS='--rows 1000000 --files 20 --runs 3 --out /tmp/peers.md'
+    make bench-peers ARGS='--only upsert,delete --systems ours,ducklake'
 """
 
 import argparse
@@ -55,8 +56,8 @@ class System:
 
     def __init__(self, name, dir):
         self.name = name
-        argv = [os.environ["ST_OURS"]] if name == "ours" else [sys.executable, str(HERE / "peer.py"), name]
-        self.p = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.argv = [os.environ["ST_OURS"]] if name == "ours" else [sys.executable, str(HERE / "peer.py"), name]
+        self.p = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.dir = str(dir / name)
         self.must(op="open", dir=self.dir)
 
@@ -87,7 +88,7 @@ class System:
 
 class Run:
     def __init__(self, args):
-        self.a, self.rows, self.notes = args, [], []
+        self.a, self.rows, self.notes, self.spent = args, [], [], {}
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="supertable-peers-"))
         self.model = duckdb.connect(str(self.dir / "model.duckdb"))
         self.model.execute("SET enable_progress_bar = false")
@@ -130,59 +131,120 @@ class Run:
         for name, sql in QUERIES.items():
             self.ask(f"{name}, {state}", systems, sql.replace("{mid}", str(self.a.rows // 2)), filter=filter)
 
-    def change(self, what, systems, file, key, delete=False):
-        """Upserts or deletes the keys of a file everywhere and in the model; then all must agree."""
+    def change(self, what, systems, files, key, delete=False):
+        """Upserts or deletes the keys of files everywhere and in the model; then all must agree."""
         on = " AND ".join(f"t.{k} = s.{k}" for k in key)
-        self.model.execute(f"DELETE FROM t USING read_parquet('{file}') s WHERE {on}")
-        if not delete:
-            self.model.execute(f"INSERT INTO t FROM read_parquet('{file}')")
+        for file in files:
+            self.model.execute(f"DELETE FROM t USING read_parquet('{file}') s WHERE {on}")
+            if not delete:
+                self.model.execute(f"INSERT INTO t FROM read_parquet('{file}')")
         probe = "SELECT count(*), count(DISTINCT id), sum(amount) FROM {t}"
         want = canon(self.expected(probe))
         for s in list(systems):
-            a = s.do(op="delete" if delete else "upsert", file=file, key=key)
-            if a.get("error"):
-                self.cell(what, s.name, [a])
-                if "not offered" not in a["error"]:
-                    continue
+            answers = []
+            for file in files:
+                answers.append(s.do(op="delete" if delete else "upsert", file=file, key=key))
+                self.spent[s.name] = self.spent.get(s.name, 0) + answers[-1]["seconds"]
+                if answers[-1].get("error") or self.spent[s.name] > 4 * self.a.patience and file != files[-1]:
+                    break
+            bad = answers[-1].get("error")
+            if bad is None and len(answers) < len(files):
+                bad = f"over {4 * self.a.patience:.0f} s for all changes"
+                answers[-1]["error"] = bad
+            if bad:
+                self.cell(what, s.name, answers)
                 systems.remove(s)  # its rows are others from here on
-                self.notes.append(f"{TITLES[s.name]} offers no {'delete by key' if delete else 'upsert'}: it is left out after it.")
+                self.notes.append(f"{TITLES[s.name]}: {what}: {bad}. It is left out after it.")
                 continue
             rows = s.do(op="query", sql=probe).get("rows") or []
-            self.cell(what, s.name, [a], lambda _, rows=rows: canon(rows) == want)
+            self.cell(what, s.name, answers, lambda _, rows=rows: canon(rows) == want)
 
     def run(self):
         self.make_inputs()
-        systems = [System(n, self.dir) for n in SYSTEMS if n in self.a.systems]
-        for s in systems:
+        self.systems = [System(n, self.dir) for n in SYSTEMS if n in self.a.systems]
+        self.live = [s for s in self.systems if s.name != "raw"]  # raw files replace nothing
+        for s in self.systems:
             self.cell(f"append {self.a.rows:,} rows in {self.a.files} appends", s.name, [s.do(op="append", files=self.inputs)])
-        self.queries("clean", systems)
-        self.queries("with a row filter", systems, filter=True)
-        n, live = self.a.rows, [s for s in systems if s.name != "raw"]
-        keys = {
-            "1 row": (f"SELECT {n // 3}::BIGINT AS i", ["id"]),
-            "0.01 % uniform": (f"SELECT DISTINCT (hash(x) % {n})::BIGINT AS i FROM range({max(1, n // 10000)}) r(x)", ["id"]),
-            "0.01 % clustered": (f"SELECT i FROM range({n // 2}, {n // 2 + max(1, n // 10000)}) r(i)", ["id"]),
-            "0.01 % by text": (f"SELECT DISTINCT (hash(x + 5) % {n})::BIGINT AS i FROM range({max(1, n // 10000)}) r(x)", ["uid"]),
-            "1 % uniform": (f"SELECT DISTINCT (hash(x + 9) % {n})::BIGINT AS i FROM range({n // 100}) r(x)", ["id"]),
-            "1 % by two columns": (f"SELECT DISTINCT (hash(x + 13) % {n})::BIGINT AS i FROM range({n // 100}) r(x)", ["grp", "id"]),
-        }
-        for k, (name, (select, key)) in enumerate(keys.items()):
-            self.change(f"upsert {name}", live, self.file(f"up{k}", f"SELECT {COLUMNS.format(v=k + 1)} FROM ({select})"), key)
-        self.change("delete 1 %", live, self.file("del", f"SELECT DISTINCT (hash(x + 17) % {n})::BIGINT AS id FROM range({n // 100}) r(x)"), ["id"], delete=True)
-        self.queries("after the changes", live)
-        for writers in (1, 8):
-            for s in [s for s in systems if s.name != "raw"]:
-                a = s.do(op="rows", n=self.a.commits, writers=writers)
-                a["seconds"] /= self.a.commits
-                self.cell(f"one-row commit, {writers} writer{'s' * (writers > 1)}", s.name, [a])
-        for s in [s for s in systems if s.name != "raw"]:
-            self.cell("list the history", s.name, [s.do(op="history") for _ in range(self.a.runs)])
-        for s in systems:
+        for name, section in self.sections().items():
+            if not self.a.only or name in self.a.only:
+                section()
+        for s in self.systems:
             self.rows.append(("peak memory", s.name, s.peak_mb(), None, None, "MB"))
             self.rows.append(("bytes on disk", s.name, (s.do(op="bytes").get("value") or 0) / 1e6, None, None, "MB"))
             s.close()
         self.write()
-        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def sections(self):
+        return {
+            "clean": lambda: self.queries("clean", self.systems),
+            "filter": lambda: self.queries("with a row filter", self.systems, filter=True),
+            "upsert": self.upserts,
+            "delete": self.delete,
+            "after": lambda: self.queries("after the changes", self.live),
+            "cold": self.cold,
+            "commits": self.commits,
+            "history": self.history,
+        }
+
+    def upserts(self):
+        """One row, 0.01 % and 1 % of the rows, by keys of one and two columns and of random text; each several
+        times with other rows, since the second upsert of the same rows is another thing."""
+        n, size = self.a.rows, {"1 row": 1, "0.01 %": max(1, self.a.rows // 10000), "1 %": self.a.rows // 100}
+        keys = {"uniform": ["id"], "clustered": ["id"], "two columns": ["grp", "id"], "random text": ["uid"]}
+        k = 0
+        for share, count in size.items():
+            for kind, key in keys.items():
+                if share == "1 row" and kind == "clustered":
+                    continue  # one row is not spread
+                files = []
+                for run in range(self.a.runs if count < n // 1000 else 1):
+                    k += 1
+                    ids = f"SELECT DISTINCT (hash(x + {k} * 1000003) % {n})::BIGINT AS i FROM range({count}) r(x)"
+                    if kind == "clustered":
+                        ids = f"SELECT i FROM range({(n // 2 + k * count) % (n - count)}, {(n // 2 + k * count) % (n - count) + count}) r(i)"
+                    files.append(self.file(f"up{k}", f"SELECT {COLUMNS.format(v=k)} FROM ({ids})"))
+                self.change(f"upsert {share}, {kind}", self.live, files, key)
+
+    def delete(self):
+        n = self.a.rows
+        file = self.file("del", f"SELECT DISTINCT (hash(x + 17) % {n})::BIGINT AS id FROM range({n // 100}) r(x)")
+        self.change("delete 1 %", self.live, [file], ["id"], delete=True)
+
+    def cold(self):
+        """A new process that opens the table, answers one query and ends."""
+        sql = f"SELECT id, grp FROM {{t}} WHERE id = {self.a.rows // 2}"
+        want = canon(self.expected(sql)) if self.live else []
+        for s in self.live:
+            answers = []
+            for _ in range(self.a.runs):
+                start = time.perf_counter()
+                p = subprocess.Popen(s.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                lines = json.dumps({"op": "reopen", "dir": s.dir}) + "\n" + json.dumps({"op": "query", "sql": sql}) + "\n"
+                out = p.communicate(lines)[0].splitlines()
+                a = json.loads(out[-1]) if len(out) == 2 else {"error": "the process died"}
+                a["error"] = a.get("error") or json.loads(out[0]).get("error") if out else a.get("error")
+                answers.append({**a, "seconds": time.perf_counter() - start})
+            self.cell("cold process, one row", s.name, answers, lambda a: canon(a.get("rows") or []) == want)
+
+    def commits(self):
+        for writers in (1, 8):
+            for s in self.live:
+                a = s.do(op="rows", n=self.a.commits, writers=writers)
+                a["seconds"] /= self.a.commits
+                self.cell(f"one-row commit, {writers} writer{'s' * (writers > 1)}", s.name, [a])
+
+    def history(self):
+        """A table of many snapshots: list them. It is filled by one-row commits, as long as a peer may take."""
+        for s in self.live:
+            have, start = s.do(op="history").get("value") or 0, time.time()
+            while have < self.a.snapshots and time.time() - start < self.a.patience:
+                a = s.do(op="rows", n=min(500, self.a.snapshots - have), writers=1)
+                if a.get("error"):
+                    break
+                have = s.do(op="history").get("value") or 0
+            if have < self.a.snapshots:
+                self.notes.append(f"{TITLES[s.name]} had made {have:,} of {self.a.snapshots:,} snapshots when its time was over.")
+            self.cell(f"list a history of {self.a.snapshots:,} snapshots", s.name, [s.do(op="history") for _ in range(self.a.runs)], lambda a, have=have: a.get("value") == have)
 
     def table(self):
         names = [n for n in SYSTEMS if n in self.a.systems]
@@ -280,9 +342,10 @@ def plot(rows, out, systems):
         ax.legend(fontsize=7)
         fig.tight_layout()
         name = f"{out.stem}-{key.replace(' ', '-')}.svg"
-        fig.savefig(out.parent / name, metadata={"Date": None})
+        (out.parent / "img").mkdir(exist_ok=True)
+        fig.savefig(out.parent / "img" / name, metadata={"Date": None})
         plt.close(fig)
-        links.append(f"![{title}]({name})")
+        links.append(f"![{title}](img/{name})")
     return links
 
 
@@ -292,6 +355,9 @@ def main():
     p.add_argument("--files", type=int, default=100)
     p.add_argument("--runs", type=int, default=5)
     p.add_argument("--commits", type=int, default=1000)
+    p.add_argument("--snapshots", type=int, default=10_000)
+    p.add_argument("--patience", type=float, default=60, help="seconds that one system may take to fill its history, and four times as many for all its upserts and deletes")
+    p.add_argument("--only", default=[], type=lambda s: s.split(","), help="sections: clean,filter,upsert,delete,after,cold,commits,history")
     p.add_argument("--systems", default=",".join(SYSTEMS), type=lambda s: s.split(","))
     p.add_argument("--out", default="docs/benchmarks-peers.md")
     run = Run(p.parse_args())

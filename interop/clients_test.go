@@ -1,0 +1,125 @@
+package interop
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// seen is what another client read of a table at a snapshot.
+type seen struct {
+	At      int64
+	Table   string
+	Rows    int
+	Changes int // -1 where the client was not asked
+}
+
+// TestOtherClients lets programs that nobody here wrote read a lake of ours: a
+// smoke test each. ST_CLIENTS is the folder in which `make interop` installs
+// them.
+func TestOtherClients(t *testing.T) {
+	t.Parallel()
+	dir := os.Getenv("ST_CLIENTS")
+	if dir == "" {
+		t.Skip("ST_CLIENTS names no folder with other clients: run `make interop`")
+	}
+	ext, err := extensions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, plain := clientsLake(t, false), clientsLake(t, true)
+	python, modules := filepath.Join(dir, "bin", "python"), filepath.Join(dir, "node_modules")
+	for _, c := range []struct {
+		name, needs string
+		lake        *lake
+		argv        []string
+	}{
+		{"duckdb_python.py", python, full, []string{python, "duckdb_python.py", full.catalog(), ext}},
+		{"duckdb_node.mjs", modules, full, []string{"node", "duckdb_node.mjs", full.catalog(), ext, modules}},
+		{"ducklake_dataframe.py", python, plain, []string{python, "ducklake_dataframe.py", plain.catalog()}}, // docs/format.md tells what it does not read
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := os.Stat(c.needs); err != nil {
+				t.Skipf("not installed: %v", err)
+			}
+			want := c.lake.seen()
+			cmd := exec.CommandContext(t.Context(), c.argv[0], c.argv[1:]...) //nolint:gosec // the list above
+			cmd.Dir = filepath.Join("testdata", "clients")
+			cmd.Stderr = os.Stderr
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got struct {
+				Client string
+				Seen   []seen
+			}
+			if err := json.Unmarshal(out, &got); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			recordClient(t, got.Client, fmt.Sprintf("equal at %d snapshots", len(c.lake.snapshots())))
+			compareSeen(t, got.Seen, want)
+		})
+	}
+}
+
+// clientsLake is a lake with every kind of commit; flat has all deletes in
+// delete files and no nested columns.
+func clientsLake(t *testing.T, flat bool) *lake {
+	l := newLake(t)
+	if flat {
+		l.option("", "inline_delete_limit", "0")
+		l.write("orders", orders(0, 100), key("id"))
+		l.write("orders", orders(50, 100), key("id"))
+		l.write("plain", "SELECT 1 AS id, 'a' AS s", nil)
+		l.alter("plain", add("d", "INTEGER", new("5")))
+		l.write("plain", "SELECT 3 AS id, 'c' AS s, 6 AS d", nil)
+	} else {
+		sample(l)
+	}
+	l.rollback("orders", 2)
+	l.drop("plain")
+	l.undrop("plain")
+	l.alter("plain", renameColumn("s", "text"))
+	l.write("orders", orders(0, 5), remove("id"))
+	return l
+}
+
+func compareSeen(t *testing.T, got, want []seen) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%d tables at all snapshots, want %d", len(got), len(want))
+	}
+	for _, w := range want {
+		i := slices.IndexFunc(got, func(g seen) bool { return g.At == w.At && g.Table == w.Table })
+		switch {
+		case i < 0:
+			t.Errorf("%s at %d was not seen", w.Table, w.At)
+		case got[i].Rows != w.Rows || got[i].Changes >= 0 && got[i].Changes != w.Changes:
+			t.Errorf("%+v, want %+v", got[i], w)
+		}
+	}
+}
+
+// seen is what we and DuckDB beside us read: the counts at every snapshot.
+func (l *lake) seen() []seen {
+	l.t.Helper()
+	l.compareAll()
+	var out []seen
+	for _, at := range l.snapshots() {
+		for name, rows := range l.then(at) {
+			changes := l.duck.rows(fmt.Sprintf("SELECT count(*) FROM ducklake_table_changes('lake', 'main', '%s', %d, %d)", name, at, at))
+			var n int
+			if _, err := fmt.Sscan(strings.Trim(changes[0], `"`), &n); err != nil {
+				l.t.Fatal(err)
+			}
+			out = append(out, seen{at, name, len(rows), n})
+		}
+	}
+	return out
+}
