@@ -89,3 +89,81 @@ func TestM12Drain(t *testing.T) {
 		t.Errorf("an empty day: %d (%v)", n, err)
 	}
 }
+
+// TestDrainBesideMaintenance: files that are written again while a day is read
+// begin after what was read; the day is handed out once all the same.
+func TestDrainBesideMaintenance(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 10, 12, 0, 0, 0, time.UTC)
+	s := testdb.At(t, t.TempDir(), &supertable.Options{Now: func() time.Time { return now }}).Session("drains")
+	yesterday := now.AddDate(0, 0, -1)
+	for part := range 3 { // each its own small file
+		l := logger(t, s, "metrics", nil)
+		for i := range 10 {
+			logAll(t, l, supertable.Record{"i": 10*part + i, "execution_time": yesterday.UnixMilli() + int64(i)})
+		}
+		closeLogger(t, l)
+	}
+	compacted := make(chan error, 1)
+	handed := int64(0)
+	drain := func(first func()) (int64, error) {
+		return s.DrainDay(t.Context(), "metrics", yesterday, 0, func(rr array.RecordReader) error {
+			first()
+			for rr.Next() {
+				handed += rr.RecordBatch().NumRows()
+			}
+			return rr.Err()
+		})
+	}
+	n, err := drain(func() {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			list, err := s.Compact(t.Context(), "__metrics__", nil)
+			if err == nil && len(list) != 1 {
+				err = errors.New("nothing compacted")
+			}
+			compacted <- err
+		}()
+		select {
+		case <-done:
+		case <-time.After(time.Second): // it waits
+		}
+	})
+	if err != nil || n != 30 {
+		t.Errorf("drained %d (%v)", n, err)
+	}
+	if err := <-compacted; err != nil {
+		t.Error(err)
+	}
+	if n, err := drain(func() {}); err != nil || n != 0 || handed != 30 {
+		t.Errorf("handed out %d records of 30, %d the second time (%v)", handed, n, err)
+	}
+}
+
+// TestDrainOfWhatOthersRemove: what was handed out and is no longer there was
+// somebody else's: the drain says so and removes nothing.
+func TestDrainOfWhatOthersRemove(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 10, 12, 0, 0, 0, time.UTC)
+	s := testdb.At(t, t.TempDir(), &supertable.Options{Now: func() time.Time { return now }}).Session("drains")
+	yesterday := now.AddDate(0, 0, -1)
+	l := logger(t, s, "metrics", nil)
+	for i := range 10 {
+		logAll(t, l, supertable.Record{"i": i, "execution_time": yesterday.UnixMilli() + int64(i)})
+	}
+	closeLogger(t, l)
+	n, err := s.DrainDay(t.Context(), "metrics", yesterday, 0, func(array.RecordReader) error {
+		_, err := s.WriteFrom(t.Context(), "__metrics__", strings.NewReader("i\n3\n4\n"), &supertable.WriteOptions{Format: "csv", Key: []string{"i"}, DeleteOnly: true})
+		return err
+	})
+	if !errors.Is(err, supertable.Unavailable) || n != 0 {
+		t.Errorf("drained %d (%v)", n, err)
+	}
+	if got := testdb.Query(t, s, "SELECT count(*) FROM __metrics__", nil); got != "8" {
+		t.Errorf("%s records are left", got)
+	}
+	if n, err := s.DrainDay(t.Context(), "metrics", yesterday, 0, func(array.RecordReader) error { return nil }); err != nil || n != 8 {
+		t.Errorf("the next drain: %d (%v)", n, err)
+	}
+}

@@ -29,6 +29,8 @@ func newStaging(st *SuperTable) *staging.Store {
 		Condition: func(ctx context.Context, c engine.Conn, text string) (string, error) {
 			return statement.Condition(ctx, statement.ParserOn(c), text)
 		},
+		Authorize: st.grantIn,
+
 		Now:   st.lake.opts.Now,
 		Super: st.name,
 	}

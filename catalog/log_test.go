@@ -173,7 +173,7 @@ func busy(t *testing.T, c *Catalog, name string, n int) {
 				t.Fatal(err)
 			}
 		case 1:
-			if err := c.SetOption(ctx, SuperOptions, "target_file_size", fmt.Sprint(1<<20+i)); err != nil {
+			if err := c.SetOption(ctx, SuperOptions, "target_file_size", fmt.Sprint(1<<20+i), nil); err != nil {
 				t.Fatal(err)
 			}
 		case 2:

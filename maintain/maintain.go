@@ -93,6 +93,12 @@ func (r *Runner) lock(ctx context.Context, how How) (func(), error) {
 	return r.Catalog.Folder().Lock(ctx, maintainLock)
 }
 
+// Hold keeps compaction, flush, expiry and cleaning of all processes waiting
+// until release is called.
+func (r *Runner) Hold(ctx context.Context) (release func(), err error) {
+	return r.Catalog.Folder().Lock(ctx, maintainLock)
+}
+
 // tables lists the tables to work on: the one named, or all.
 func (r *Runner) tables(ctx context.Context, name string) (out []catalog.Table, head int64, err error) {
 	err = r.Catalog.Read(ctx, func(v *catalog.View) error {
