@@ -89,6 +89,9 @@ func TestDeadStagerIsSwept(t *testing.T) {
 	if !errors.Is(err, ErrLeaseLost) {
 		t.Errorf("a writer that slept: %v", err)
 	}
+	if removed, err := dead.RemoveStaged(t.Context(), id, "1", nil); removed || !errors.Is(err, ErrLeaseLost) {
+		t.Errorf("a remover that slept: %v %v", removed, err)
+	}
 	if err := alive.AddStaged(t.Context(), other, []StagedFile{{ID: "4", Area: "in", File: "contested", Created: now}}, nil); err != nil {
 		t.Error(err)
 	}

@@ -11,6 +11,7 @@ package staging
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -354,7 +355,16 @@ func (s *Store) Get(ctx context.Context, g rbac.Grant, area, file string, w io.W
 
 // Remove removes a file; false when there is none. What was loaded from it
 // stays, and stays in the history.
-func (s *Store) Remove(ctx context.Context, g rbac.Grant, area, file string) (bool, error) {
+func (s *Store) Remove(ctx context.Context, g rbac.Grant, area, file string) (removed bool, err error) {
+	for again := true; ; again = false {
+		removed, err = s.remove(ctx, g, area, file)
+		if !again || !errors.Is(err, catalog.ErrLeaseLost) {
+			return removed, err
+		}
+	}
+}
+
+func (s *Store) remove(ctx context.Context, g rbac.Grant, area, file string) (bool, error) {
 	f, err := s.Find(ctx, g, area, file)
 	if errs.KindOf(err) == errs.NotFound {
 		return false, nil
