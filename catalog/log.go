@@ -139,7 +139,7 @@ func (l *commitLog) commit(ctx context.Context, c *loggedConn) error {
 		return c.plain(`COMMIT`)
 	}
 	if !l.current() {
-		return errs.New(errs.Unavailable, "the catalog was replaced while it was open; open the SuperTable again")
+		return replaced()
 	}
 	at := c.at
 	var file *os.File
@@ -161,6 +161,11 @@ func (l *commitLog) commit(ctx context.Context, c *loggedConn) error {
 		l.compact()
 	}
 	return nil
+}
+
+// replaced refuses a change of a catalog that nobody reads any more.
+func replaced() error {
+	return errs.New(errs.Unavailable, "the catalog was replaced while it was open; open the SuperTable again")
 }
 
 // commitRecord writes the record at its place and commits it.

@@ -350,6 +350,10 @@ func TestReplacedCatalog(t *testing.T) {
 	c := openFolder(t, folder, nil)
 	busy(t, c, "a", 2)
 	before := head(t, c)
+	note := Chunk{Stream: "plans", Records: 1, Body: []byte("{}\n")}
+	if _, err := c.NoteChunk(t.Context(), note); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := Rebuild(t.Context(), folder, c.opts, false); errs.KindOf(err) != errs.AlreadyExists {
 		t.Fatalf("a sound catalog is rebuilt: %v", err)
 	}
@@ -359,6 +363,9 @@ func TestReplacedCatalog(t *testing.T) {
 	}
 	if _, err := c.Commit(t.Context(), addRows("a", 1)); errs.KindOf(err) != errs.Unavailable {
 		t.Errorf("a commit into the catalog that was put aside: %v", err)
+	}
+	if _, err := c.NoteChunk(t.Context(), note); errs.KindOf(err) != errs.Unavailable {
+		t.Errorf("a record kept in the catalog that was put aside: %v", err)
 	}
 	again := openFolder(t, folder, nil)
 	if head(t, again).ID != before.ID {

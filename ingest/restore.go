@@ -77,7 +77,10 @@ func (r *restoring) states(ctx context.Context, v *catalog.View, at int64) ([]fi
 		f := &files[i]
 		dead, err := v.Dead(ctx, r.table, f, at)
 		if err == nil && f.PartialMax != nil && *f.PartialMax > at {
-			dead, err = r.later(ctx, f, at, dead)
+			var since datafile.Bitmap
+			if since, err = r.later(ctx, f, at); err == nil {
+				dead = dead.With(since)
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -87,9 +90,19 @@ func (r *restoring) states(ctx context.Context, v *catalog.View, at int64) ([]fi
 	return out, nil
 }
 
-// later adds to the dead rows of a file those that came after a snapshot:
-// another client put rows of several snapshots into one file.
-func (r *restoring) later(ctx context.Context, f *catalog.File, at int64, dead datafile.Bitmap) (datafile.Bitmap, error) {
+// fileAt is a file at a snapshot.
+type fileAt struct{ file, at int64 }
+
+// later gives the rows of a file that came after a snapshot: a merged file has
+// rows of several. A file never changes (I1), so what was found stays right and
+// the second look, with other writers kept out, reads only files that are new.
+func (r *restoring) later(ctx context.Context, f *catalog.File, at int64) (datafile.Bitmap, error) {
+	if found, ok := r.since[fileAt{f.ID, at}]; ok {
+		return found, nil
+	}
+	if r.hasty {
+		return nil, errAgain
+	}
 	if err := r.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -105,12 +118,12 @@ func (r *restoring) later(ctx context.Context, f *catalog.File, at int64, dead d
 		return nil, errs.Wrap(errs.Corrupt, err, "the file %s cannot be read", filepath.Base(f.Path))
 	}
 	out := datafile.NewBitmap(f.Records)
-	copy(out, dead)
 	for _, row := range rows {
 		if pos := toInt(row[0]); pos < f.Records {
 			out.Set(pos)
 		}
 	}
+	r.since[fileAt{f.ID, at}] = out
 	return out, nil
 }
 

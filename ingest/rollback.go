@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/datafile"
 	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/rbac"
 )
@@ -113,8 +114,10 @@ type restoring struct {
 	plan    restorePlan
 	nothing bool // to do
 	record  catalog.Record
-	copies  map[int64]*fileCopy // by the file that they are copies of
-	inlined int64               // dead rows of copies that go into the catalog
+	copies  map[int64]*fileCopy        // by the file that they are copies of
+	inlined int64                      // dead rows of copies that go into the catalog
+	since   map[fileAt]datafile.Bitmap // rows of merged files that came later
+	hasty   bool                       // others wait: do not read files
 }
 
 // maxCopies is how many files a commit copies inside its lock without asking.
@@ -132,9 +135,15 @@ func (w *Writer) restoring(ctx context.Context, g rbac.Grant, table string, dryR
 }
 
 func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dryRun bool, plan func(context.Context, *restoring, *catalog.View) error) error {
-	r := &restoring{job: &job{w: w, g: g, name: table}, copies: map[int64]*fileCopy{}}
+	r := &restoring{job: &job{w: w, g: g, name: table}, copies: map[int64]*fileCopy{}, since: map[fileAt]datafile.Bitmap{}}
 	defer r.close()
 	for ; ; r.attempt++ {
+		// The files of the state that comes back are read and linked: until the
+		// commit no expiry may take its snapshot, and no cleaning them.
+		if r.reading != nil {
+			r.reading.End()
+		}
+		r.reading = w.Catalog.Reading()
 		err := w.Catalog.Read(ctx, func(v *catalog.View) error {
 			if w.Catalog.Foreign() {
 				return errs.New(errs.Denied, "this lake was made by another DuckLake client and is read-only; run create to adopt it")
@@ -142,7 +151,9 @@ func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dr
 			if err := w.permit(ctx, v, g, rbac.Control, table); err != nil {
 				return err
 			}
-			return plan(ctx, r, v)
+			err := plan(ctx, r, v)
+			r.reading.At(min(r.at, v.Head.ID))
+			return err
 		})
 		if err != nil || dryRun || r.nothing {
 			return err
@@ -163,7 +174,10 @@ func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dr
 			if err := w.permit(ctx, v, g, rbac.Control, table); err != nil {
 				return nil, err
 			}
-			if err := plan(ctx, r, v); err != nil || r.nothing {
+			r.hasty = r.attempt < maxAgain
+			err := plan(ctx, r, v)
+			r.hasty = false
+			if err != nil || r.nothing {
 				return nil, err
 			}
 			if r.missing() > maxCopies && r.attempt < maxAgain {
