@@ -167,3 +167,42 @@ func TestDrainOfWhatOthersRemove(t *testing.T) {
 		t.Errorf("the next drain: %d (%v)", n, err)
 	}
 }
+
+// TestRetentionOfASlowStream: a stream of a record a day whose files are merged
+// every day keeps no record much longer than its retention.
+func TestRetentionOfASlowStream(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 1, 23, 0, 0, 0, time.UTC)
+	s := testdb.At(t, t.TempDir(), &supertable.Options{Now: func() time.Time { return now }, LeaseTTL: 100 * 24 * time.Hour}).Session("slow")
+	for day := range 12 {
+		for hour := range 2 { // around midnight
+			now = time.Date(2026, 5, 1+day, 23, 30, 0, 0, time.UTC).Add(time.Duration(hour) * time.Hour)
+			l := logger(t, s, "metrics", nil)
+			logAll(t, l, supertable.Record{"day": day, "execution_time": now.UnixMilli()})
+			closeLogger(t, l)
+		}
+		if day == 0 {
+			if err := s.SetOption(t.Context(), "__metrics__", "stream_retention", "259200"); err != nil { // 3 days
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Compact(t.Context(), "__metrics__", nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ExpireStreams(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		oldest := testdb.Query(t, s, "SELECT min(execution_time) FROM __metrics__", nil)
+		at, err := strconv.ParseInt(oldest, 10, 64)
+		if age := now.Sub(time.UnixMilli(at)); err != nil || age > 4*24*time.Hour {
+			t.Errorf("day %d: a record of %v ago (%v)", day, age, err)
+		}
+	}
+	if got := testdb.Query(t, s, "SELECT count(*) FROM __metrics__", nil); got != "7" && got != "8" {
+		t.Errorf("%s records are left", got)
+	}
+	stats, err := s.StreamStats(t.Context(), "metrics")
+	if err != nil || stats.FileCount > 5 {
+		t.Errorf("%d files (%v)", stats.FileCount, err)
+	}
+}
