@@ -120,9 +120,6 @@ type restoring struct {
 	hasty   bool                       // others wait: do not read files
 }
 
-// maxCopies is how many files a commit copies inside its lock without asking.
-const maxCopies = 16
-
 // restoring runs plan outside the commit lock and makes the copies that it
 // asks for, then once more inside, for the change itself.
 func (w *Writer) restoring(ctx context.Context, g rbac.Grant, table string, dryRun bool, plan func(context.Context, *restoring, *catalog.View) error) error {
@@ -163,7 +160,7 @@ func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dr
 				return err
 			}
 		}
-		if err := r.copyFiles(ctx); err != nil {
+		if err := w.Catalog.Read(ctx, func(v *catalog.View) error { return r.copyFiles(ctx, v) }); err != nil {
 			// Its snapshot may have expired meanwhile: then that is the answer.
 			if gone := w.Catalog.Read(ctx, func(v *catalog.View) error { return plan(ctx, r, v) }); gone != nil {
 				return gone
@@ -180,10 +177,10 @@ func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dr
 			if err != nil || r.nothing {
 				return nil, err
 			}
-			if r.missing() > maxCopies && r.attempt < maxAgain {
+			if r.missing() > 0 && r.attempt < maxAgain {
 				return nil, errAgain
 			}
-			if err := r.copyFiles(ctx); err != nil {
+			if err := r.copyFiles(ctx, v); err != nil {
 				return nil, err
 			}
 			return r.change(), nil
@@ -247,6 +244,14 @@ func (r *restoring) change() *catalog.Change {
 	r.named = map[string]bool{}
 	for _, s := range r.plan.restore {
 		c := r.copies[s.file.ID]
+		if c.written != nil {
+			for i := range c.written.files {
+				f := &c.written.files[i]
+				r.named[f.rel] = true
+				ch.Restore.Files = append(ch.Restore.Files, catalog.RestoredFile{File: s.file.ID, Rel: f.rel, Written: &f.info})
+			}
+			continue
+		}
 		f := catalog.RestoredFile{File: s.file.ID, Rel: c.rel, Delete: c.delete}
 		r.named[c.rel] = true
 		if c.delete != nil {
@@ -255,6 +260,8 @@ func (r *restoring) change() *catalog.Change {
 			f.Dead = s.dead.Positions()
 		}
 		ch.Restore.Files = append(ch.Restore.Files, f)
+	}
+	if len(ch.Restore.Files) > 0 {
 		ch.Lease = r.lease
 	}
 	return ch
