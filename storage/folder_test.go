@@ -204,8 +204,9 @@ func TestLockGivenUp(t *testing.T) {
 		got <- err
 	}()
 	select {
-	case <-got:
-		t.Error("two hold one lock")
+	case err := <-got:
+		t.Errorf("two hold one lock: %v", err)
+		got <- err
 	case <-time.After(20 * time.Millisecond):
 	}
 	release()

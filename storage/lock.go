@@ -101,7 +101,7 @@ func (ws *waits) leave(w *wait) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	select {
-	case <-w.got: // it came at the same moment
+	case <-w.got: //nolint:errcheck // it came at the same moment; whatever it says, the file is closed
 		_ = w.file.Close()
 		return
 	default:
