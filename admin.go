@@ -88,7 +88,7 @@ func (s *Session) DropSuperTable(ctx context.Context) (err error) {
 	if err := s.st.acceptsWrites(ctx); err != nil {
 		return err
 	}
-	if err := s.st.catalog.MarkDropped(ctx); err != nil {
+	if err := s.st.catalog.MarkDropped(ctx, s.still(rbac.Control, "")); err != nil {
 		return err
 	}
 	s.st.lake.forget(s.st)
@@ -163,7 +163,22 @@ func (s *Session) SetOption(ctx context.Context, table, name, value string) (err
 			return err
 		}
 	}
-	return s.st.catalog.SetOption(ctx, id, strings.ToLower(name), value)
+	return s.st.catalog.SetOption(ctx, id, strings.ToLower(name), value, s.optionable(optionNeeds(name), table, id))
+}
+
+// optionable asks inside the transaction whether the option may be set, of the
+// table that the name means there.
+func (s *Session) optionable(p rbac.Permission, table string, id int64) catalog.Allow {
+	may := s.still(p, table)
+	return func(ctx context.Context, v *catalog.View) error {
+		if err := may(ctx, v); err != nil || id == catalog.SuperOptions {
+			return err
+		}
+		if t, err := v.TableByID(ctx, id, v.Head.ID); err != nil || !strings.EqualFold(t.Name, table) {
+			return errs.New(errs.NotFound, "Table not found: %s/%s/%s", s.st.org, s.st.name, table)
+		}
+		return nil
+	}
 }
 
 // SetReadOnly makes the SuperTable refuse every write, or accept them again.
@@ -172,5 +187,5 @@ func (s *Session) SetReadOnly(ctx context.Context, readOnly bool) (err error) {
 	if err := s.need(ctx, rbac.Create, ""); err != nil {
 		return err
 	}
-	return s.st.catalog.SetReadOnly(ctx, readOnly)
+	return s.st.catalog.SetReadOnly(ctx, readOnly, s.still(rbac.Create, ""))
 }

@@ -151,10 +151,6 @@ func dropPartial(dir string) {
 
 // copyInto copies the SuperTable into dir and enters what it copied.
 func (s *SuperTable) copyInto(ctx context.Context, dir string, m *manifest) error {
-	staged, err := backedStaging(s.folder) // before the catalog: what it lists of them is there
-	if err != nil {
-		return err
-	}
 	info, err := s.catalog.CopyTo(ctx, dir)
 	if err != nil {
 		return err
@@ -163,33 +159,74 @@ func (s *SuperTable) copyInto(ctx context.Context, dir string, m *manifest) erro
 	if err := m.enterTree(ctx, dir); err != nil {
 		return err
 	}
-	jobs := make([]copyJob, 0, len(info.Files)+len(staged))
+	jobs := make([]copyJob, 0, len(info.Files)+len(info.Staged))
 	for _, f := range info.Files {
 		jobs = append(jobs, copyJob{from: f.Path, rel: "data/" + f.Rel, bytes: f.Size, sha256: f.SHA256, must: true})
 	}
-	for _, rel := range staged {
-		jobs = append(jobs, copyJob{from: filepath.Join(s.folder.Root(), filepath.FromSlash(rel)), rel: rel, bytes: -1})
+	for _, f := range info.Staged {
+		jobs = append(jobs, copyJob{from: s.folder.Staged(f.Area, f.File), rel: stagedPath(f), bytes: f.Bytes, sha256: f.SHA256})
 	}
 	files, err := copyAll(ctx, dir, jobs, openPlain)
+	if err != nil {
+		return err
+	}
 	m.Files = append(m.Files, files...)
-	return err
+	return s.removedMeanwhile(ctx, info.Staged, m)
 }
 
-// backedStaging lists the files of the staging areas, relative to the folder.
-func backedStaging(folder storage.Folder) ([]string, error) {
-	var out []string
-	err := filepath.WalkDir(filepath.Join(folder.Root(), "staging"), func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+// stagedPath is where a staged file lies in a backup.
+func stagedPath(f catalog.StagedFile) string { return "staging/" + f.Area + "/" + f.File }
+
+// removedMeanwhile holds that the staged files which the backup has not were
+// removed while it was made: a file that the index still names is lost.
+func (s *SuperTable) removedMeanwhile(ctx context.Context, staged []catalog.StagedFile, m *manifest) error {
+	has := m.byPath()
+	for _, f := range staged {
+		if _, ok := has[stagedPath(f)]; ok {
+			continue
 		}
-		if err != nil || !d.Type().IsRegular() {
+		named, err := s.catalog.NamesStaged(ctx, f.Area, f.File)
+		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(folder.Root(), path)
-		out = append(out, filepath.ToSlash(rel))
-		return err
-	})
-	return out, storage.Error(err, "list the staging areas")
+		if named {
+			return errs.New(errs.Corrupt, "the staged file %s is missing; remove it with: stage rm %s %s", f.File, f.Area, f.File)
+		}
+	}
+	return nil
+}
+
+func (m *manifest) byPath() map[string]manifestFile {
+	out := make(map[string]manifestFile, len(m.Files))
+	for _, f := range m.Files {
+		out[f.Path] = f
+	}
+	return out
+}
+
+// holds compares a backup with what its catalog names: every file of a snapshot
+// must be in it, with the bytes that were written, and so must staged files
+// unless they were removed while it was made.
+func (m *manifest) holds(info catalog.CopyInfo) error {
+	if info.Snapshot != m.Snapshot {
+		return errs.New(errs.Corrupt, "the backup's catalog is at snapshot %d, its %s says %d", info.Snapshot, manifestName, m.Snapshot)
+	}
+	has := m.byPath()
+	for _, f := range info.Files {
+		got, ok := has["data/"+f.Rel]
+		if !ok {
+			return errs.New(errs.Corrupt, "the backup has no file %s, which its catalog names", filepath.Base(f.Rel))
+		}
+		if got.Bytes != f.Size || f.SHA256 != "" && got.SHA256 != f.SHA256 {
+			return errs.New(errs.Corrupt, "the backup's file %s is not what was written", filepath.Base(f.Rel))
+		}
+	}
+	for _, f := range info.Staged {
+		if got, ok := has[stagedPath(f)]; ok && (got.Bytes != f.Bytes || got.SHA256 != f.SHA256) {
+			return errs.New(errs.Corrupt, "the backup's staged file %s is not what was staged", f.File)
+		}
+	}
+	return nil
 }
 
 // enterTree enters what lies in dir already.

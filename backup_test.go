@@ -349,7 +349,11 @@ func TestDamagedBackups(t *testing.T) {
 			if err := c.damage(c.path); err != nil {
 				t.Fatal(err)
 			}
+			_, verr := db.VerifyBackup(t.Context(), supertable.Superuser, dir)
 			_, err := db.Restore(t.Context(), supertable.Superuser, "default", "again", dir)
+			if supertable.KindOf(verr) != supertable.KindOf(err) {
+				t.Errorf("verify says %v, restore %v", verr, err)
+			}
 			switch {
 			case c.want == "fine" && err == nil:
 				s := db.Session("again")

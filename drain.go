@@ -53,8 +53,12 @@ const (
 // chunks of at most chunk records (10,000 when 0, clamped to 1 to 100,000), and
 // removes them from the stream when take has had all of them without an error.
 // Killed or failed before that, nothing is removed and the day can be drained
-// again. Records that were logged meanwhile stay. It gives the number of
-// records removed and needs META and WRITE on the stream's table.
+// again: only what a drain without an error handed out counts. Records that
+// were logged meanwhile stay. It gives the number of records removed and needs
+// META and WRITE on the stream's table.
+//
+// Maintenance waits while a day is drained, so take must not call it. When
+// somebody else removed some of the records meanwhile, the error is Unavailable.
 func (s *Session) DrainDay(ctx context.Context, stream string, day time.Time, chunk int, take func(array.RecordReader) error) (removed int64, err error) {
 	r, err := s.stream(ctx, stream)
 	if err != nil {
@@ -75,6 +79,13 @@ func (s *Session) DrainDay(ctx context.Context, stream string, day time.Time, ch
 	if cols, err := r.Columns(ctx); err != nil || len(cols) == 0 {
 		return 0, err
 	}
+	// Files that are written again or merged begin after what was read: their
+	// rows would not be found, and be handed out once more.
+	release, err := s.st.keeper.Hold(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
 	var at int64
 	if err := s.st.catalog.Read(ctx, func(v *catalog.View) error { at = v.Head.ID; return nil }); err != nil {
 		return 0, err
@@ -84,7 +95,7 @@ func (s *Session) DrainDay(ctx context.Context, stream string, day time.Time, ch
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	return d.remove(ctx, r.Table)
+	return d.remove(ctx, r.Table, n)
 }
 
 func chunkSize(n int) int {
@@ -124,9 +135,9 @@ func (d *drain) read(ctx context.Context, chunk int, take func(array.RecordReade
 	return n, c.flush()
 }
 
-// remove removes what was read: the rows with the day's times that were there
-// at the snapshot.
-func (d *drain) remove(ctx context.Context, table string) (int64, error) {
+// remove removes the n rows that were read, all or none: those with the day's
+// times that were there at the snapshot.
+func (d *drain) remove(ctx context.Context, table string, n int64) (int64, error) {
 	rows, err := d.s.Query(ctx, "SELECT DISTINCT "+monitor.TimeField+" "+d.where, &QueryOptions{AtVersion: &d.at})
 	if err != nil {
 		return 0, err
@@ -147,8 +158,11 @@ func (d *drain) remove(ctx context.Context, table string) (int64, error) {
 		return 0, errs.Wrap(errs.Internal, err, "drain a day: %v", err)
 	}
 	defer rr.Release()
-	res, err := d.s.st.writer.Write(ctx, d.g, table, ingest.Input{Rows: rr}, ingest.Options{Key: []string{monitor.TimeField}, DeleteOnly: true, UpTo: d.at, Message: "drained"})
-	return res.Deleted, err
+	res, err := d.s.st.writer.Write(ctx, d.g, table, ingest.Input{Rows: rr}, ingest.Options{Key: []string{monitor.TimeField}, DeleteOnly: true, UpTo: d.at, Exactly: &n, Message: "drained"})
+	if err != nil {
+		return 0, err
+	}
+	return res.Deleted, nil
 }
 
 // chunker gathers batches into chunks.

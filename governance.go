@@ -121,6 +121,17 @@ func permit(g rbac.Grant, p rbac.Permission, table string) error {
 	return nil
 }
 
+// still asks inside the transaction of a change what need asked before it.
+func (s *Session) still(p rbac.Permission, table string) catalog.Allow {
+	return func(ctx context.Context, v *catalog.View) error {
+		g, err := s.st.grantIn(ctx, v, s.principal)
+		if err != nil {
+			return err
+		}
+		return permit(g, p, table)
+	}
+}
+
 // Role is a role's document (behaviour.md B.4.2): what it allows, on which
 // tables, and what of them.
 type Role struct {

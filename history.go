@@ -105,7 +105,7 @@ func (s *Session) CreateTag(ctx context.Context, name string, at *int64) (_ Tag,
 	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return Tag{}, err
 	}
-	t, err := s.st.catalog.CreateTag(ctx, name, at, s.principal.Name())
+	t, err := s.st.catalog.CreateTag(ctx, name, at, s.principal.Name(), s.still(rbac.Control, ""))
 	return Tag{Name: t.Name, Snapshot: t.Snapshot, Created: t.Created}, err
 }
 
@@ -132,7 +132,7 @@ func (s *Session) DeleteTag(ctx context.Context, name string) (deleted bool, err
 	if err := s.need(ctx, rbac.Control, ""); err != nil {
 		return false, err
 	}
-	return s.st.catalog.DeleteTag(ctx, name)
+	return s.st.catalog.DeleteTag(ctx, name, s.still(rbac.Control, ""))
 }
 
 // lineage reads what a write kept as JSON; numbers keep all their digits.

@@ -15,6 +15,7 @@ import (
 	"github.com/supertable-go/supertable/ingest/staging"
 	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/maintain"
+	"github.com/supertable-go/supertable/monitor"
 	"github.com/supertable-go/supertable/query"
 	"github.com/supertable-go/supertable/rbac"
 	"github.com/supertable-go/supertable/storage"
@@ -46,8 +47,16 @@ func newSuperTable(l *Lake, folder storage.Folder, org, name string, c *catalog.
 	st.writer = &ingest.Writer{Catalog: c, Engine: st.writeEngine, Super: name, Logger: l.opts.Logger, Authorize: st.grantIn}
 	st.staging = newStaging(st)
 	st.streams.init(st)
-	st.keeper = &maintain.Runner{Catalog: c, Engine: st.writeEngine, Settings: ingest.Merged, Authorize: st.grantIn, Now: l.opts.Now, Logger: l.opts.Logger}
+	st.keeper = &maintain.Runner{Catalog: c, Engine: st.writeEngine, Settings: ingest.Merged, Authorize: st.grantIn, Aging: agingColumn, Now: l.opts.Now, Logger: l.opts.Logger}
 	return st
+}
+
+// agingColumn is the column by which the records of streams expire.
+func agingColumn(table string) string {
+	if monitor.SystemTable(table) {
+		return monitor.TimeField
+	}
+	return ""
 }
 
 // Name is the SuperTable's name, Organization the one it lies in.

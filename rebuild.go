@@ -39,7 +39,7 @@ func (l *Lake) Rebuild(ctx context.Context, principal, org, name string, o *Rebu
 	if err != nil {
 		return RebuildResult{}, err
 	}
-	if err := l.mayRebuild(ctx, principal, org, name); err != nil {
+	if ctx, err = l.mayRebuild(ctx, principal, org, name); err != nil {
 		return RebuildResult{}, err
 	}
 	out, err := catalog.Rebuild(ctx, folder, l.catalogOptions(), o != nil && o.Force)
@@ -53,20 +53,27 @@ func (l *Lake) Rebuild(ctx context.Context, principal, org, name string, o *Rebu
 }
 
 // mayRebuild asks the catalog for the principal's rights, as long as it answers.
-func (l *Lake) mayRebuild(ctx context.Context, principal, org, name string) error {
+// The context that it gives tells the audit who he is.
+func (l *Lake) mayRebuild(ctx context.Context, principal, org, name string) (context.Context, error) {
 	st, err := l.SuperTable(ctx, org, name)
 	switch errs.KindOf(err) {
 	case "":
 		s, err := st.Session(ctx, principal)
 		if errs.KindOf(err) == errs.Corrupt || errs.KindOf(err) == errs.Internal {
-			return localSuperuser(principal)
+			return ctx, localSuperuser(principal)
 		}
 		if err != nil {
-			return err
+			return ctx, err
 		}
-		return s.need(ctx, rbac.Control, "")
+		return s.mayRebuild(ctx)
 	case errs.NotFound, errs.Cancelled, errs.Timeout, errs.Denied, errs.InvalidArgument:
-		return err
+		return ctx, err
 	}
-	return localSuperuser(principal)
+	return ctx, localSuperuser(principal)
+}
+
+func (s *Session) mayRebuild(ctx context.Context) (_ context.Context, err error) {
+	defer s.guarded(ctx, "rebuild", "")(&err)
+	s.audited(&ctx, "rebuild", "", "")
+	return ctx, s.need(ctx, rbac.Control, "")
 }

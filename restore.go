@@ -5,9 +5,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -200,17 +202,64 @@ func (m *manifest) restore(ctx context.Context, root *os.Root, folder, final sto
 	if err := folder.Create(); err != nil {
 		return err
 	}
-	info, err := catalog.AdjustRestored(ctx, folder, final, name, o)
+	info, err := catalog.AdjustRestored(ctx, folder, final, name, o, catalog.Event{
+		Action: "restore", Statement: fmt.Sprintf("the backup of %s/%s at snapshot %d, made %s", m.Organization, m.Super, m.Snapshot, m.Created),
+	})
 	if err != nil {
 		return err
 	}
-	if info.Snapshot != m.Snapshot {
-		return errs.New(errs.Corrupt, "the backup's catalog is at snapshot %d, its %s says %d", info.Snapshot, manifestName, m.Snapshot)
+	return m.holds(info)
+}
+
+// VerifyBackup reads a whole backup and finds what a restore of it would
+// refuse: a file that is missing or not what was backed up, a catalog that does
+// not hold together or names what is not there. Nothing is written. The
+// principal must be the local superuser.
+func (l *Lake) VerifyBackup(ctx context.Context, principal, dir string) (BackupResult, error) {
+	if err := localSuperuser(principal); err != nil {
+		return BackupResult{}, err
 	}
-	for _, f := range info.Files {
-		if err := catalog.CheckSize(filepath.Join(folder.Data(), filepath.FromSlash(f.Rel)), f.Size); err != nil {
-			return err
+	root, m, err := openBackup(dir)
+	if err != nil {
+		return BackupResult{}, err
+	}
+	defer func() { _ = root.Close() }()
+	for _, f := range m.Files {
+		if err := f.verify(ctx, root); err != nil {
+			return BackupResult{}, err
 		}
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return BackupResult{}, errs.Wrap(errs.NotFound, err, "the backup cannot be found")
+	}
+	info, err := catalog.LookIntoBackup(ctx, storage.At(abs), l.catalogOptions())
+	if errs.KindOf(err) == errs.NotFound {
+		err = errs.New(errs.Corrupt, "the backup's catalog is no catalog")
+	}
+	if err != nil {
+		return BackupResult{}, err
+	}
+	return m.result(), m.holds(info)
+}
+
+// verify reads one file of a backup.
+func (f manifestFile) verify(ctx context.Context, root *os.Root) error {
+	base := path.Base(f.Path)
+	in, err := root.Open(filepath.FromSlash(f.Path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return errs.New(errs.Corrupt, "the file %s is missing", base)
+	}
+	if err != nil {
+		return storage.Error(err, "read the file "+base)
+	}
+	defer func() { _ = in.Close() }()
+	got, err := storage.Sum(ctx, in)
+	if err != nil {
+		return err
+	}
+	if got.Bytes != f.Bytes || got.SHA256 != f.SHA256 {
+		return errs.New(errs.Corrupt, "the file %s is not what was written", base)
 	}
 	return nil
 }

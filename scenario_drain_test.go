@@ -89,3 +89,120 @@ func TestM12Drain(t *testing.T) {
 		t.Errorf("an empty day: %d (%v)", n, err)
 	}
 }
+
+// TestDrainBesideMaintenance: files that are written again while a day is read
+// begin after what was read; the day is handed out once all the same.
+func TestDrainBesideMaintenance(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 10, 12, 0, 0, 0, time.UTC)
+	s := testdb.At(t, t.TempDir(), &supertable.Options{Now: func() time.Time { return now }}).Session("drains")
+	yesterday := now.AddDate(0, 0, -1)
+	for part := range 3 { // each its own small file
+		l := logger(t, s, "metrics", nil)
+		for i := range 10 {
+			logAll(t, l, supertable.Record{"i": 10*part + i, "execution_time": yesterday.UnixMilli() + int64(i)})
+		}
+		closeLogger(t, l)
+	}
+	compacted := make(chan error, 1)
+	handed := int64(0)
+	drain := func(first func()) (int64, error) {
+		return s.DrainDay(t.Context(), "metrics", yesterday, 0, func(rr array.RecordReader) error {
+			first()
+			for rr.Next() {
+				handed += rr.RecordBatch().NumRows()
+			}
+			return rr.Err()
+		})
+	}
+	n, err := drain(func() {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			list, err := s.Compact(t.Context(), "__metrics__", nil)
+			if err == nil && len(list) != 1 {
+				err = errors.New("nothing compacted")
+			}
+			compacted <- err
+		}()
+		select {
+		case <-done:
+		case <-time.After(time.Second): // it waits
+		}
+	})
+	if err != nil || n != 30 {
+		t.Errorf("drained %d (%v)", n, err)
+	}
+	if err := <-compacted; err != nil {
+		t.Error(err)
+	}
+	if n, err := drain(func() {}); err != nil || n != 0 || handed != 30 {
+		t.Errorf("handed out %d records of 30, %d the second time (%v)", handed, n, err)
+	}
+}
+
+// TestDrainOfWhatOthersRemove: what was handed out and is no longer there was
+// somebody else's: the drain says so and removes nothing.
+func TestDrainOfWhatOthersRemove(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 10, 12, 0, 0, 0, time.UTC)
+	s := testdb.At(t, t.TempDir(), &supertable.Options{Now: func() time.Time { return now }}).Session("drains")
+	yesterday := now.AddDate(0, 0, -1)
+	l := logger(t, s, "metrics", nil)
+	for i := range 10 {
+		logAll(t, l, supertable.Record{"i": i, "execution_time": yesterday.UnixMilli() + int64(i)})
+	}
+	closeLogger(t, l)
+	n, err := s.DrainDay(t.Context(), "metrics", yesterday, 0, func(array.RecordReader) error {
+		_, err := s.WriteFrom(t.Context(), "__metrics__", strings.NewReader("i\n3\n4\n"), &supertable.WriteOptions{Format: "csv", Key: []string{"i"}, DeleteOnly: true})
+		return err
+	})
+	if !errors.Is(err, supertable.Unavailable) || n != 0 {
+		t.Errorf("drained %d (%v)", n, err)
+	}
+	if got := testdb.Query(t, s, "SELECT count(*) FROM __metrics__", nil); got != "8" {
+		t.Errorf("%s records are left", got)
+	}
+	if n, err := s.DrainDay(t.Context(), "metrics", yesterday, 0, func(array.RecordReader) error { return nil }); err != nil || n != 8 {
+		t.Errorf("the next drain: %d (%v)", n, err)
+	}
+}
+
+// TestRetentionOfASlowStream: a stream of a record a day whose files are merged
+// every day keeps no record much longer than its retention.
+func TestRetentionOfASlowStream(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 1, 23, 0, 0, 0, time.UTC)
+	s := testdb.At(t, t.TempDir(), &supertable.Options{Now: func() time.Time { return now }, LeaseTTL: 100 * 24 * time.Hour}).Session("slow")
+	for day := range 12 {
+		for hour := range 2 { // around midnight
+			now = time.Date(2026, 5, 1+day, 23, 30, 0, 0, time.UTC).Add(time.Duration(hour) * time.Hour)
+			l := logger(t, s, "metrics", nil)
+			logAll(t, l, supertable.Record{"day": day, "execution_time": now.UnixMilli()})
+			closeLogger(t, l)
+		}
+		if day == 0 {
+			if err := s.SetOption(t.Context(), "__metrics__", "stream_retention", "259200"); err != nil { // 3 days
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Compact(t.Context(), "__metrics__", nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ExpireStreams(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		oldest := testdb.Query(t, s, "SELECT min(execution_time) FROM __metrics__", nil)
+		at, err := strconv.ParseInt(oldest, 10, 64)
+		if age := now.Sub(time.UnixMilli(at)); err != nil || age > 4*24*time.Hour {
+			t.Errorf("day %d: a record of %v ago (%v)", day, age, err)
+		}
+	}
+	if got := testdb.Query(t, s, "SELECT count(*) FROM __metrics__", nil); got != "7" && got != "8" {
+		t.Errorf("%s records are left", got)
+	}
+	stats, err := s.StreamStats(t.Context(), "metrics")
+	if err != nil || stats.FileCount > 5 {
+		t.Errorf("%d files (%v)", stats.FileCount, err)
+	}
+}

@@ -3,14 +3,19 @@ package supertable_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/supertable-go/supertable"
 	"github.com/supertable-go/supertable/internal/testdb"
+	"github.com/supertable-go/supertable/storage"
 )
 
 // childRollback goes back to snapshot 1, 2 and 3 in turn and prints each result.
@@ -241,5 +246,102 @@ func TestDiffReadsWhatChanged(t *testing.T) {
 	}
 	if r := rows.Report(); r.Rows != 1 {
 		t.Errorf("the report counts %d rows", r.Rows)
+	}
+}
+
+// TestReturnIsAReader: as long as a rollback works on its files, no expiry
+// takes the snapshot that comes back.
+func TestReturnIsAReader(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	s := testdb.At(t, home, nil).Session("reads")
+	first := write(t, s, "t", testdb.Batch(t, "id:int64", `[{"id":1},{"id":2}]`), nil)
+	write(t, s, "t", testdb.Batch(t, "id:int64", `[{"id":2}]`), &supertable.WriteOptions{Key: []string{"id"}, DeleteOnly: true})
+	folder := storage.At(filepath.Join(home, "default", "reads"))
+	release, err := folder.Lock(t.Context(), "commit.lock") // it gets as far as its commit
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Rollback(t.Context(), "t", first.Snapshot, nil)
+		done <- err
+	}()
+	floor := int64(-2)
+	for range 200 {
+		marks, err := folder.Marks()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range marks {
+			floor = f
+		}
+		if floor == first.Snapshot {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if floor != first.Snapshot {
+		t.Errorf("the oldest snapshot that is read is %d, want %d", floor, first.Snapshot)
+	}
+	release()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for range 200 { // the mark goes with the rollback
+		if marks, err := folder.Marks(); err == nil && !slices.ContainsFunc(slices.Collect(maps.Values(marks)), func(f int64) bool { return f != storage.FloorIdle }) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("the rollback is still marked as a reader")
+}
+
+// TestReturnReadsOutsideTheLock: what a merged file has of each snapshot is
+// read before the commit lock is taken, and not again inside it.
+func TestReturnReadsOutsideTheLock(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	s := testdb.At(t, home, nil).Session("reads")
+	first := write(t, s, "t", testdb.Batch(t, "id:int64", `[{"id":1},{"id":2}]`), nil)
+	write(t, s, "t", testdb.Batch(t, "id:int64", `[{"id":3}]`), nil)
+	if _, err := s.Compact(t.Context(), "t", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Clean(t.Context(), &supertable.CleanOptions{Grace: new(time.Duration)}); err != nil {
+		t.Fatal(err)
+	}
+	folder := storage.At(filepath.Join(home, "default", "reads"))
+	merged, err := folder.DataFiles()
+	if err != nil || len(merged) != 1 {
+		t.Fatal(merged, err)
+	}
+	release, err := folder.Lock(t.Context(), "commit.lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Rollback(t.Context(), "t", first.Snapshot, nil)
+		done <- err
+	}()
+	for files := merged; len(files) < 2; time.Sleep(5 * time.Millisecond) { // until the copy is made
+		if files, err = folder.DataFiles(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := filepath.Join(folder.Data(), merged[0])
+	if err := os.Rename(at, at+".away"); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := os.Rename(at+".away", at); err != nil {
+		t.Fatal(err)
+	}
+	if got := testdb.Query(t, s, "SELECT id FROM t ORDER BY id", nil); got != "1\n2" {
+		t.Errorf("after the return: %s", got)
 	}
 }

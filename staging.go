@@ -29,6 +29,8 @@ func newStaging(st *SuperTable) *staging.Store {
 		Condition: func(ctx context.Context, c engine.Conn, text string) (string, error) {
 			return statement.Condition(ctx, statement.ParserOn(c), text)
 		},
+		Authorize: st.grantIn,
+
 		Now:   st.lake.opts.Now,
 		Super: st.name,
 	}
@@ -264,7 +266,7 @@ type StagedEvent struct {
 	Pipe      string    `json:"pipe"` // "" when it was loaded by hand
 	Inserted  int64     `json:"inserted"`
 	Deleted   int64     `json:"deleted"`
-	Snapshot  int64     `json:"snapshot"`
+	Snapshot  int64     `json:"snapshot"` // that holds it; 0 when it was not loaded
 	SHA256    string    `json:"sha256"`
 	Principal string    `json:"principal"`
 }

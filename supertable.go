@@ -121,7 +121,7 @@ func (l *Lake) Create(ctx context.Context, org, name string, o *CreateOptions) (
 		if err := st.settleBefore(ctx, *o.ReadOnly); err != nil {
 			return nil, created, err
 		}
-		if err := st.catalog.SetReadOnly(ctx, *o.ReadOnly); err != nil {
+		if err := st.catalog.SetReadOnly(ctx, *o.ReadOnly, nil); err != nil {
 			return nil, created, err
 		}
 	}

@@ -3,6 +3,8 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +38,7 @@ func (c *Catalog) Unprotected(clean func() error) (done bool, err error) {
 type CopyInfo struct {
 	Snapshot int64
 	Files    []FileFact // those that must be there
+	Staged   []StagedFile
 }
 
 // CopyTo makes in dir a whole copy of the catalog as it is now, while writers
@@ -49,21 +52,21 @@ func (c *Catalog) CopyTo(ctx context.Context, dir string) (info CopyInfo, err er
 	if err := copyCatalog(ctx, c.log.dsn, path); err != nil {
 		return info, err
 	}
-	if err := adjustCopy(ctx, dir, ""); err != nil {
+	if err := adjustCopy(ctx, dir, func(context.Context, querier) error { return nil }); err != nil {
 		return info, err
 	}
-	return lookInto(ctx, c.folder, c.opts, path)
+	return lookInto(ctx, openCopy(c.folder, c.opts, path))
 }
 
 // adjustCopy makes the copy of a catalog in dir one of its own: without leases,
-// with its files under dataPath (unless ""), with a log that begins at it.
-func adjustCopy(ctx context.Context, dir, dataPath string) error {
+// with what change writes into it, with a log that begins at it.
+func adjustCopy(ctx context.Context, dir string, change func(context.Context, querier) error) error {
 	path := filepath.Join(dir, "catalog.db")
 	at, _, err := positionOf(path)
 	if err != nil {
 		return err
 	}
-	if err := rewriteCopy(ctx, path, dataPath); err != nil {
+	if err := rewriteCopy(ctx, path, change); err != nil {
 		return err
 	}
 	at.segment, at.place = at.seq+1, 0
@@ -90,26 +93,39 @@ func adjustCopy(ctx context.Context, dir, dataPath string) error {
 	return storage.SyncFile(path)
 }
 
-func rewriteCopy(ctx context.Context, path, dataPath string) error {
+func rewriteCopy(ctx context.Context, path string, change func(context.Context, querier) error) error {
 	db := sql.OpenDB(connector{fileDSN(path, map[string]string{"mode": "rw", "_synchronous": "OFF"})})
 	defer func() { _ = db.Close() }()
 	var mode string // one file, so that it can be copied
 	if err := db.QueryRowContext(ctx, `PRAGMA journal_mode = DELETE`).Scan(&mode); err != nil {
 		return sqlError(ctx, err, "prepare a copy of the catalog")
 	}
-	stmts := []statement{{sql: `DELETE FROM supertable_lease`}}
-	if dataPath != "" {
-		stmts = append(stmts, statement{`UPDATE ducklake_metadata SET "value" = ? WHERE "key" = 'data_path' AND "scope" IS NULL`, []any{dataPath}})
-	}
-	return execAll(ctx, db, stmts)
+	return changeCopy(ctx, db, func(ctx context.Context, q querier) error {
+		if err := execAll(ctx, q, []statement{{sql: `DELETE FROM supertable_lease`}}); err != nil {
+			return err
+		}
+		return change(ctx, q)
+	})
 }
 
-// lookInto reads what a copy at path of the catalog of folder holds.
-func lookInto(ctx context.Context, folder storage.Folder, o Options, path string) (info CopyInfo, err error) {
-	c := openCopy(folder, o, path)
+// changeCopy changes a copy of a catalog, all or nothing.
+func changeCopy(ctx context.Context, db *sql.DB, change func(context.Context, querier) error) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return sqlError(ctx, err, "open a copy of the catalog")
+	}
+	defer func() { _ = conn.Close() }()
+	return immediate(ctx, conn, func(q querier) error { return change(ctx, q) })
+}
+
+// lookInto reads what a copy of a catalog holds, and closes it.
+func lookInto(ctx context.Context, c *Catalog) (info CopyInfo, err error) {
 	defer func() { _ = c.db.Close() }()
 	err = c.Read(ctx, func(v *View) error {
 		info.Snapshot = v.Head.ID
+		if info.Staged, err = v.StagedFiles(ctx, ""); err != nil {
+			return err
+		}
 		facts, err := v.AllFiles(ctx)
 		for _, f := range facts {
 			if f.Gone {
@@ -126,15 +142,55 @@ func lookInto(ctx context.Context, folder storage.Folder, o Options, path string
 }
 
 // AdjustRestored makes the catalog that was restored into folder the one of
-// the SuperTable called super whose place will be final, and says what it holds.
-func AdjustRestored(ctx context.Context, folder, final storage.Folder, super string, o Options) (info CopyInfo, err error) {
+// the SuperTable called super whose place will be final, and says what it
+// holds. Staged files that were not restored (they were removed while the
+// backup was made) leave its index. The audit gets e.
+func AdjustRestored(ctx context.Context, folder, final storage.Folder, super string, o Options, e Event) (info CopyInfo, err error) {
 	if err := restorable(ctx, folder, o, super); err != nil {
 		return info, err
 	}
-	if err := adjustCopy(ctx, folder.Root(), final.Data()); err != nil {
+	if info, err = lookInto(ctx, openCopy(folder, o, folder.Catalog())); err != nil {
 		return info, err
 	}
-	return lookInto(ctx, folder, o, folder.Catalog())
+	stmts := []statement{{`UPDATE ducklake_metadata SET "value" = ? WHERE "key" = 'data_path' AND "scope" IS NULL`, []any{final.Data()}}}
+	for _, f := range info.Staged {
+		if _, err := os.Lstat(folder.Staged(f.Area, f.File)); errors.Is(err, fs.ErrNotExist) {
+			stmts = append(stmts, statement{`DELETE FROM supertable_staged WHERE file_id = ?`, []any{f.ID}})
+		} else if err != nil {
+			return info, storage.Error(err, "look for a staged file")
+		}
+	}
+	err = adjustCopy(ctx, folder.Root(), func(ctx context.Context, q querier) error {
+		if err := execAll(ctx, q, stmts); err != nil {
+			return err
+		}
+		return o.appendEvent(ctx, q, e)
+	})
+	return info, err
+}
+
+// LookIntoBackup reads what the catalog of a backup holds. It writes nothing.
+func LookIntoBackup(ctx context.Context, folder storage.Folder, o Options) (info CopyInfo, err error) {
+	c := &Catalog{folder: folder, opts: o}
+	c.db = sql.OpenDB(connector{fileDSN(folder.Catalog(), map[string]string{"mode": "ro", "immutable": "1"})})
+	if err := c.load(ctx); err != nil {
+		_ = c.db.Close()
+		return info, err
+	}
+	if c.foreign {
+		_ = c.db.Close()
+		return info, errs.New(errs.Corrupt, "the backup's catalog is not a SuperTable's")
+	}
+	bad := ""
+	err = c.Read(ctx, func(v *View) (err error) { bad, err = v.IntegrityCheck(ctx); return err })
+	if err == nil && bad != "" {
+		err = errs.New(errs.Corrupt, "the backup's catalog does not hold together: %s", bad)
+	}
+	if err != nil {
+		_ = c.db.Close()
+		return info, err
+	}
+	return lookInto(ctx, c)
 }
 
 // restorable refuses a catalog that this program cannot work with, or whose

@@ -84,6 +84,9 @@ func (c *Catalog) NoteChunk(ctx context.Context, ch Chunk) (kept int64, err erro
 		return 0, errs.New(errs.Denied, "the lake is read-only")
 	}
 	err = c.writeOn(ctx, c.notes.open(c), func(q querier) error {
+		if !c.inPlace() { // with the commit lock, under which a rebuild puts another one there
+			return replaced()
+		}
 		err := c.writable(ctx, q)
 		if err == nil {
 			err = keepChunk(ctx, q, ch)

@@ -561,7 +561,7 @@ func TestCommitForgetsWhatWasRolledBack(t *testing.T) {
 
 func TestCommitRefusesDropped(t *testing.T) {
 	c := newCatalog(t, nil)
-	if err := c.MarkDropped(t.Context()); err != nil {
+	if err := c.MarkDropped(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Commit(t.Context(), creates("a")); errs.KindOf(err) != errs.NotFound {

@@ -145,8 +145,11 @@ func (v *View) Options(ctx context.Context, table int64) (map[string]string, err
 
 // SetOption sets an option at once (options are no part of a snapshot); an
 // empty value removes it.
-func (c *Catalog) SetOption(ctx context.Context, table int64, name, value string) error {
+func (c *Catalog) SetOption(ctx context.Context, table int64, name, value string, allow Allow) error {
 	return c.write(ctx, func(q querier) error {
+		if err := (&View{q: q, c: c}).changeableBy(ctx, allow); err != nil {
+			return err
+		}
 		change := statement{`INSERT INTO supertable_option (table_id, name, value) VALUES (?1, ?2, ?3) ON CONFLICT (table_id, name) DO UPDATE SET value = ?3`, []any{table, name, value}}
 		if value == "" {
 			change = statement{`DELETE FROM supertable_option WHERE table_id = ? AND name = ?`, []any{table, name}}
@@ -194,14 +197,24 @@ func tableName(ctx context.Context, q querier, id int64) string {
 }
 
 // SetReadOnly makes the SuperTable refuse writes, or accept them again.
-func (c *Catalog) SetReadOnly(ctx context.Context, on bool) error {
-	return c.setSetting(ctx, "supertable.read_only", strconv.FormatBool(on), Event{Action: map[bool]string{true: "read_only", false: "read_write"}[on]})
+func (c *Catalog) SetReadOnly(ctx context.Context, on bool, allow Allow) error {
+	return c.setSetting(ctx, allow, "supertable.read_only", strconv.FormatBool(on), Event{Action: map[bool]string{true: "read_only", false: "read_write"}[on]})
 }
 
 // MarkDropped makes every later commit fail: the first step of dropping the
-// whole SuperTable. It reports false when the mark stood already.
-func (c *Catalog) MarkDropped(ctx context.Context) error {
-	if err := c.setSetting(ctx, "supertable.dropped", "true", Event{Action: "drop_super"}); err != nil {
+// whole SuperTable. A read-only one is refused.
+func (c *Catalog) MarkDropped(ctx context.Context, allow Allow) error {
+	writable := func(ctx context.Context, v *View) error {
+		ro, err := v.ReadOnly(ctx)
+		if err == nil && ro {
+			err = errs.New(errs.Denied, "the SuperTable is read-only; make it writable with: create --read-write")
+		}
+		if err != nil {
+			return err
+		}
+		return allow.in(ctx, v)
+	}
+	if err := c.setSetting(ctx, writable, "supertable.dropped", "true", Event{Action: "drop_super"}); err != nil {
 		return err
 	}
 	c.dropped.Store(true)
@@ -214,8 +227,11 @@ func (v *View) Dropped(ctx context.Context) (bool, error) {
 	return s != "", err
 }
 
-func (c *Catalog) setSetting(ctx context.Context, key, value string, e Event) error {
+func (c *Catalog) setSetting(ctx context.Context, allow Allow, key, value string, e Event) error {
 	return c.write(ctx, func(q querier) error {
+		if err := allow.in(ctx, &View{q: q, c: c}); err != nil {
+			return err
+		}
 		change := statement{`UPDATE ducklake_metadata SET "value" = ? WHERE "key" = ? AND "scope" IS NULL`, []any{value, key}}
 		var old string
 		err := q.QueryRowContext(ctx, `SELECT "value" FROM ducklake_metadata WHERE "key" = ? AND "scope" IS NULL`, key).Scan(&old)

@@ -293,7 +293,7 @@ func TestCommitsAndLeasesMeet(t *testing.T) {
 					return
 				}
 				if i%4 == w {
-					if err := side.SetOption(ctx, SuperOptions, "compression_level", fmt.Sprint(w+1)); err != nil {
+					if err := side.SetOption(ctx, SuperOptions, "compression_level", fmt.Sprint(w+1), nil); err != nil {
 						t.Errorf("option: %v", err)
 					}
 				}

@@ -139,7 +139,7 @@ func (l *commitLog) commit(ctx context.Context, c *loggedConn) error {
 		return c.plain(`COMMIT`)
 	}
 	if !l.current() {
-		return errs.New(errs.Unavailable, "the catalog was replaced while it was open; open the SuperTable again")
+		return replaced()
 	}
 	at := c.at
 	var file *os.File
@@ -153,7 +153,23 @@ func (l *commitLog) commit(ctx context.Context, c *loggedConn) error {
 		return l.commitWithCheckpoint(ctx, c)
 	}
 	defer func() { _ = file.Close() }()
-	begun := at.place == logHeaderSize
+	if err := l.commitRecord(c, file, at); err != nil {
+		l.takeBack(c, file, at.place)
+		return err
+	}
+	if at.place == logHeaderSize {
+		l.compact()
+	}
+	return nil
+}
+
+// replaced refuses a change of a catalog that nobody reads any more.
+func replaced() error {
+	return errs.New(errs.Unavailable, "the catalog was replaced while it was open; open the SuperTable again")
+}
+
+// commitRecord writes the record at its place and commits it.
+func (l *commitLog) commitRecord(c *loggedConn, file *os.File, at logPosition) error {
 	next, err := l.write(file, at, c.tx.body)
 	if err != nil {
 		return err
@@ -168,10 +184,29 @@ func (l *commitLog) commit(ctx context.Context, c *loggedConn) error {
 		l.logger.Warn("the log was not synced; the next commit makes a checkpoint", slog.String("error", serr.Error()))
 		_, _ = c.state.touch.Exec(nil) //nolint:staticcheck // a statement of the driver
 	}
-	if err == nil && begun {
-		l.compact()
-	}
 	return err
+}
+
+// takeBack rolls a transaction back that could not be committed, and ends the
+// log where its record would stand: the caller was told that it failed, so no
+// rebuild may bring it. When the catalog does not say that it failed, the
+// record stays.
+func (l *commitLog) takeBack(c *loggedConn, file *os.File, place int64) {
+	_ = c.plain(`ROLLBACK`) // SQLite may have done it
+	if !c.AutoCommit() {
+		return
+	}
+	now, _, err := c.position()
+	if err != nil || now != c.at {
+		return
+	}
+	_, err = file.WriteAt(make([]byte, logEndSize), place)
+	if err == nil {
+		err = storage.SyncData(file)
+	}
+	if err != nil {
+		l.logger.Warn("the record of a commit that failed is still in the log, until the next commit", slog.String("error", storage.Error(err, "write the log").Error()))
+	}
 }
 
 // segment opens the segment that the record after at goes into, and moves at

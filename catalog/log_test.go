@@ -173,7 +173,7 @@ func busy(t *testing.T, c *Catalog, name string, n int) {
 				t.Fatal(err)
 			}
 		case 1:
-			if err := c.SetOption(ctx, SuperOptions, "target_file_size", fmt.Sprint(1<<20+i)); err != nil {
+			if err := c.SetOption(ctx, SuperOptions, "target_file_size", fmt.Sprint(1<<20+i), nil); err != nil {
 				t.Fatal(err)
 			}
 		case 2:
@@ -350,6 +350,10 @@ func TestReplacedCatalog(t *testing.T) {
 	c := openFolder(t, folder, nil)
 	busy(t, c, "a", 2)
 	before := head(t, c)
+	note := Chunk{Stream: "plans", Records: 1, Body: []byte("{}\n")}
+	if _, err := c.NoteChunk(t.Context(), note); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := Rebuild(t.Context(), folder, c.opts, false); errs.KindOf(err) != errs.AlreadyExists {
 		t.Fatalf("a sound catalog is rebuilt: %v", err)
 	}
@@ -359,6 +363,9 @@ func TestReplacedCatalog(t *testing.T) {
 	}
 	if _, err := c.Commit(t.Context(), addRows("a", 1)); errs.KindOf(err) != errs.Unavailable {
 		t.Errorf("a commit into the catalog that was put aside: %v", err)
+	}
+	if _, err := c.NoteChunk(t.Context(), note); errs.KindOf(err) != errs.Unavailable {
+		t.Errorf("a record kept in the catalog that was put aside: %v", err)
 	}
 	again := openFolder(t, folder, nil)
 	if head(t, again).ID != before.ID {
@@ -504,4 +511,107 @@ func damage(t *testing.T, r *rand.Rand, dir string) string {
 		t.Fatal(err)
 	}
 	return what
+}
+
+// TestLogForgetsAFailedCommit: a transaction whose COMMIT failed was never
+// there, also for a catalog that is rebuilt at that moment.
+func TestLogForgetsAFailedCommit(t *testing.T) {
+	folder := storage.At(filepath.Join(t.TempDir(), "org", "super"))
+	c := openFolder(t, folder, nil)
+	busy(t, c, "a", 3)
+	err := c.write(t.Context(), func(q querier) error {
+		_, err := q.ExecContext(t.Context(), `CREATE TABLE parent (id BIGINT PRIMARY KEY); CREATE TABLE child (id BIGINT REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.writer.ExecContext(t.Context(), `PRAGMA foreign_keys = ON`); err != nil {
+		t.Fatal(err)
+	}
+	fail := func(name string) {
+		t.Helper()
+		err := c.write(t.Context(), func(q querier) error {
+			_, err := q.ExecContext(t.Context(), `INSERT INTO supertable_option (table_id, name, value) VALUES (?, ?, 'x'); INSERT INTO child VALUES (7)`, SuperOptions, name)
+			return err
+		})
+		if err == nil {
+			t.Fatal("the commit did not fail")
+		}
+	}
+	gone := func(when string) {
+		t.Helper()
+		again := filepath.Join(t.TempDir(), "again")
+		r, problems, err := replay(t.Context(), folder, again)
+		if err != nil || len(problems) > 0 || r.broken != "" {
+			t.Fatalf("%s: %v %v", when, problems, err)
+		}
+		conn, err := plainConn(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if got, err := textRows(conn, `SELECT name FROM supertable_option WHERE value = 'x'`); err != nil || len(got) > 0 {
+			t.Errorf("%s: a rebuild brings %v (%v)", when, got, err)
+		}
+	}
+	fail("first")
+	gone("a failed commit")
+	mustCommit(t, c, addRows("a", 1))
+	c.log.limit = logHeaderSize + 1 // the next record begins a segment
+	fail("second")
+	gone("a failed commit in a new segment")
+	mustCommit(t, c, addRows("a", 1))
+	sameAsLog(t, c)
+}
+
+// TestCheckpointHasItsSegment looks at the log all the time while checkpoints
+// are made: one that counts can be read on from, so that whoever is killed at
+// any moment leaves no other.
+func TestCheckpointHasItsSegment(t *testing.T) {
+	c := newCatalog(t, nil)
+	busy(t, c, "a", 1)
+	stop, bad := make(chan struct{}), make(chan string, 1)
+	looked := 0
+	go func() {
+		defer close(bad)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			looked++
+			_, checkpoints, err := listLog(c.folder.Log())
+			if err != nil || len(checkpoints) == 0 {
+				continue
+			}
+			n := checkpoints[len(checkpoints)-1]
+			counts := size(c.log.path(sumName(checkpointName(n)))) > 0
+			if !counts || size(c.log.path(segmentName(n+1))) > 0 {
+				continue
+			}
+			if _, now, err := listLog(c.folder.Log()); err == nil && now[len(now)-1] == n { // it was the newest all the time
+				bad <- checkpointName(n)
+				return
+			}
+		}
+	}()
+	for range 20 {
+		if _, err := c.db.ExecContext(t.Context(), `UPDATE ducklake_metadata SET "value" = "value" WHERE "key" = 'version'`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.db.ExecContext(t.Context(), `INSERT INTO ducklake_metadata ("key", "value") VALUES ('theirs', 'x')`); err != nil {
+			t.Fatal(err)
+		}
+		mustCommit(t, c, addRows("a", 1))
+	}
+	close(stop)
+	if name, is := <-bad; is {
+		t.Errorf("%s counts and its segment is not there", name)
+	}
+	if looked < 20 {
+		t.Errorf("looked %d times only", looked)
+	}
+	sameAsLog(t, c)
 }

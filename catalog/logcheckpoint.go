@@ -178,9 +178,10 @@ func (l *commitLog) renewInside(ctx context.Context, c *loggedConn) error {
 	if err := setPosition(temporary, at); err != nil {
 		return err
 	}
-	if err := l.install(temporary, at.seq); err != nil {
-		return err
-	}
+	// The segment comes first: a checkpoint counts from the moment on that it is
+	// installed, and one that names a segment which is not there cannot be told
+	// from one whose records were lost. Killed between the two, the segment holds
+	// no record, continues nothing, and goes with the next checkpoints.
 	file, err := l.newSegment(at)
 	if err != nil {
 		return err
@@ -190,6 +191,9 @@ func (l *commitLog) renewInside(ctx context.Context, c *loggedConn) error {
 	}
 	if err := file.Close(); err != nil {
 		return storage.Error(err, "begin a file of the log")
+	}
+	if err := l.install(temporary, at.seq); err != nil {
+		return err
 	}
 	return c.move(at)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -105,10 +106,13 @@ func Rebuild(ctx context.Context, folder storage.Folder, o Options, force bool) 
 	if err != nil {
 		return out, err
 	}
-	if err := finishCopy(ctx, made); err != nil {
+	if err := out.look(ctx, folder, o, made); err != nil {
 		return out, err
 	}
-	if err := out.look(ctx, folder, o, made); err != nil {
+	if err := out.record(ctx, folder, o, made); err != nil {
+		return out, err
+	}
+	if err := finishCopy(ctx, made); err != nil {
 		return out, err
 	}
 	out.Kept, err = putInPlace(folder, made, o.Now().UTC().Format("20060102T150405Z"))
@@ -157,6 +161,23 @@ func openCopy(folder storage.Folder, o Options, path string) *Catalog {
 	c := &Catalog{folder: folder, opts: o, dataPath: folder.Data()}
 	c.db = sql.OpenDB(connector{fileDSN(path, map[string]string{"mode": "rw", "_synchronous": "OFF"})})
 	return c
+}
+
+// record puts the rebuild into the audit that came back. The log has no record
+// of that: the next commit makes a checkpoint.
+func (r *Rebuilt) record(ctx context.Context, folder storage.Folder, o Options, made string) error {
+	if o.Audit == nil {
+		return nil
+	}
+	c := openCopy(folder, o, made)
+	defer func() { _ = c.db.Close() }()
+	return changeCopy(ctx, c.db, func(ctx context.Context, q querier) error {
+		text := fmt.Sprintf("%d tables, %d snapshots, %d missing", r.Tables, r.Snapshots, len(r.Missing))
+		if err := o.appendEvent(ctx, q, Event{Action: "rebuild", Statement: text}); err != nil {
+			return err
+		}
+		return execAll(ctx, q, []statement{{sql: `UPDATE supertable_log SET touched = 1`}})
+	})
 }
 
 // look counts what the rebuilt catalog has, and looks for its files.

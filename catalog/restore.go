@@ -33,6 +33,9 @@ type RestoredFile struct {
 	// Delete, when that is set.
 	Dead   []int64
 	Delete *NewDelete
+	// Written, when set, is a file of its own with the rows that come back, and
+	// with them alone, in the columns of that state.
+	Written *NewFile
 }
 
 // restore writes the part of a change that is not like a write.
@@ -210,6 +213,9 @@ func (a *applier) restoreFile(f RestoredFile, stats *tableStats) (int64, error) 
 	if err != nil {
 		return 0, sqlError(a.ctx, err, "read the files")
 	}
+	if f.Written != nil {
+		return id, a.restoreWritten(id, path, f, stats)
+	}
 	for _, s := range []statement{
 		{`INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, end_snapshot, file_order, path, path_is_relative, file_format, record_count, file_size_bytes, footer_size, row_id_start, partition_id, encryption_key, mapping_id, partial_max)
  SELECT ?1, table_id, ?2, NULL, file_order, ?3, 1, file_format, record_count, file_size_bytes, footer_size, ?5, partition_id, encryption_key, mapping_id, NULL FROM ducklake_data_file WHERE data_file_id = ?4`, []any{id, a.next.ID, path, f.File, stats.nextRowID}},
@@ -229,6 +235,24 @@ func (a *applier) restoreFile(f RestoredFile, stats *tableStats) (int64, error) 
 	stats.nextRowID += records
 	stats.bytes += size
 	return id, nil
+}
+
+// restoreWritten names a file with rows of an earlier one, in its partition.
+func (a *applier) restoreWritten(id int64, path string, f RestoredFile, stats *tableStats) error {
+	for _, s := range []statement{
+		{`INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, end_snapshot, file_order, path, path_is_relative, file_format, record_count, file_size_bytes, footer_size, row_id_start, partition_id, encryption_key, mapping_id, partial_max)
+ SELECT ?1, table_id, ?2, NULL, file_order, ?3, 1, file_format, ?6, ?7, ?8, ?5, partition_id, NULL, NULL, NULL FROM ducklake_data_file WHERE data_file_id = ?4`, []any{id, a.next.ID, path, f.File, stats.nextRowID, f.Written.Records, f.Written.Size, f.Written.Footer}},
+		{`INSERT INTO ducklake_file_partition_value (data_file_id, table_id, partition_key_index, partition_value)
+ SELECT ?1, table_id, partition_key_index, partition_value FROM ducklake_file_partition_value WHERE data_file_id = ?2`, []any{id, f.File}},
+	} {
+		if err := a.exec(s.sql, s.args...); err != nil {
+			return err
+		}
+	}
+	stats.records += f.Written.Records
+	stats.nextRowID += f.Written.Records
+	stats.bytes += f.Written.Size
+	return a.keepFacts(id, *f.Written)
 }
 
 // restoredLive is the live state after a restore, counted: it is not the old

@@ -134,10 +134,10 @@ func (v *View) stagedLoads(ctx context.Context, where string, args ...any) ([]St
 
 // AddStaged puts files into the index, all or none. Their bytes are durable
 // and carry traces of the lease, which must still be held.
-func (c *Catalog) AddStaged(ctx context.Context, lease string, files []StagedFile) error {
+func (c *Catalog) AddStaged(ctx context.Context, lease string, files []StagedFile, allow Allow) error {
 	return c.write(ctx, func(q querier) error {
 		v := &View{q: q, c: c}
-		if err := v.changeable(ctx); err != nil {
+		if err := v.changeableBy(ctx, allow); err != nil {
 			return err
 		}
 		if err := v.checkLease(ctx, lease); err != nil {
@@ -176,11 +176,40 @@ func (v *View) changeable(ctx context.Context) error {
 	return err
 }
 
+// Allow is asked inside the transaction of a change, with every other writer
+// kept out, whether its caller may make it under the rules that hold there
+// (ADR 0012). Nil allows.
+type Allow func(ctx context.Context, v *View) error
+
+func (a Allow) in(ctx context.Context, v *View) error {
+	if a == nil {
+		return nil
+	}
+	var err error
+	if v.Head, err = v.loadHead(ctx); err != nil {
+		return err
+	}
+	return a(ctx, v)
+}
+
+// changeableBy is changeable, and asks for the rights too.
+func (v *View) changeableBy(ctx context.Context, allow Allow) error {
+	if err := v.changeable(ctx); err != nil {
+		return err
+	}
+	return allow.in(ctx, v)
+}
+
 // RemoveStaged takes a file out of the index; removed is false when another
-// caller did before.
-func (c *Catalog) RemoveStaged(ctx context.Context, id string) (removed bool, err error) {
+// caller did before. The file carries a trace of the lease, which must still be
+// held: without it nobody would find the file that has no row.
+func (c *Catalog) RemoveStaged(ctx context.Context, lease, id string, allow Allow) (removed bool, err error) {
 	err = c.write(ctx, func(q querier) error {
-		if err := (&View{q: q, c: c}).changeable(ctx); err != nil {
+		v := &View{q: q, c: c}
+		if err := v.changeableBy(ctx, allow); err != nil {
+			return err
+		}
+		if err := v.checkLease(ctx, lease); err != nil {
 			return err
 		}
 		res, err := q.ExecContext(ctx, `DELETE FROM supertable_staged WHERE file_id = ?`, id)
@@ -197,8 +226,11 @@ func (c *Catalog) RemoveStaged(ctx context.Context, id string) (removed bool, er
 // RecordStaged records what became of a staged file and gives the file that
 // state. A load that is on record already is not recorded again; a file that
 // was loaded into the table is not quarantined for it: recorded is then false.
-func (c *Catalog) RecordStaged(ctx context.Context, l StagedLoad) (recorded bool, err error) {
+func (c *Catalog) RecordStaged(ctx context.Context, l StagedLoad, allow Allow) (recorded bool, err error) {
 	err = c.write(ctx, func(q querier) error {
+		if err := allow.in(ctx, &View{q: q, c: c}); err != nil {
+			return err
+		}
 		if l.Status == Quarantined {
 			var n int
 			err := q.QueryRowContext(ctx, `SELECT count(*) FROM supertable_staged_load WHERE file_id = ? AND table_id = ? AND status = 'loaded'`, l.FileID, l.TableID).Scan(&n)
@@ -266,9 +298,9 @@ func (v *View) Pipes(ctx context.Context, name string) ([]Pipe, error) {
 }
 
 // AddPipe stores a new pipe. Its name, and its area with its target, must be free.
-func (c *Catalog) AddPipe(ctx context.Context, p Pipe) error {
+func (c *Catalog) AddPipe(ctx context.Context, p Pipe, allow Allow) error {
 	return c.write(ctx, func(q querier) error {
-		if err := (&View{q: q, c: c}).changeable(ctx); err != nil {
+		if err := (&View{q: q, c: c}).changeableBy(ctx, allow); err != nil {
 			return err
 		}
 		var taken string
@@ -289,18 +321,18 @@ func (c *Catalog) AddPipe(ctx context.Context, p Pipe) error {
 }
 
 // SetPipe replaces the definition of a pipe; found is false when there is none.
-func (c *Catalog) SetPipe(ctx context.Context, name, definition string) (found bool, err error) {
-	return c.changePipe(ctx, `UPDATE supertable_pipe SET definition = ?2 WHERE name = ?1`, name, definition)
+func (c *Catalog) SetPipe(ctx context.Context, name, definition string, allow Allow) (found bool, err error) {
+	return c.changePipe(ctx, allow, `UPDATE supertable_pipe SET definition = ?2 WHERE name = ?1`, name, definition)
 }
 
 // DeletePipe removes a pipe; found is false when there is none.
-func (c *Catalog) DeletePipe(ctx context.Context, name string) (found bool, err error) {
-	return c.changePipe(ctx, `DELETE FROM supertable_pipe WHERE name = ?1`, name)
+func (c *Catalog) DeletePipe(ctx context.Context, name string, allow Allow) (found bool, err error) {
+	return c.changePipe(ctx, allow, `DELETE FROM supertable_pipe WHERE name = ?1`, name)
 }
 
-func (c *Catalog) changePipe(ctx context.Context, query string, args ...any) (found bool, err error) {
+func (c *Catalog) changePipe(ctx context.Context, allow Allow, query string, args ...any) (found bool, err error) {
 	err = c.write(ctx, func(q querier) error {
-		if err := (&View{q: q, c: c}).changeable(ctx); err != nil {
+		if err := (&View{q: q, c: c}).changeableBy(ctx, allow); err != nil {
 			return err
 		}
 		res, err := q.ExecContext(ctx, query, args...)

@@ -50,14 +50,14 @@ func TestDeadStagerIsSwept(t *testing.T) {
 		t.Fatal("not published")
 	}
 	files := []StagedFile{{ID: "1", Area: "in", File: "kept", Created: now}, {ID: "2", Area: "in", File: "removed", Created: now}}
-	if err := dead.AddStaged(t.Context(), id, files); err != nil {
+	if err := dead.AddStaged(t.Context(), id, files, nil); err != nil {
 		t.Fatal(err)
 	}
 	dead.folder.RetireStaged(id, "in", "removed")
 	if there, err := dead.folder.TraceStaged(id, "in", "removed"); !there || err != nil {
 		t.Fatal(there, err)
 	}
-	if removed, err := dead.RemoveStaged(t.Context(), "2"); !removed || err != nil { // killed before the file went
+	if removed, err := dead.RemoveStaged(t.Context(), id, "2", nil); !removed || err != nil { // killed before the file went
 		t.Fatal(removed, err)
 	}
 
@@ -85,11 +85,14 @@ func TestDeadStagerIsSwept(t *testing.T) {
 	}
 	wantLeased(t, alive, id, false)
 
-	err := dead.AddStaged(t.Context(), id, []StagedFile{{ID: "3", Area: "in", File: "late", Created: now}})
+	err := dead.AddStaged(t.Context(), id, []StagedFile{{ID: "3", Area: "in", File: "late", Created: now}}, nil)
 	if !errors.Is(err, ErrLeaseLost) {
 		t.Errorf("a writer that slept: %v", err)
 	}
-	if err := alive.AddStaged(t.Context(), other, []StagedFile{{ID: "4", Area: "in", File: "contested", Created: now}}); err != nil {
+	if removed, err := dead.RemoveStaged(t.Context(), id, "1", nil); removed || !errors.Is(err, ErrLeaseLost) {
+		t.Errorf("a remover that slept: %v %v", removed, err)
+	}
+	if err := alive.AddStaged(t.Context(), other, []StagedFile{{ID: "4", Area: "in", File: "contested", Created: now}}, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -116,22 +119,22 @@ func TestRecordsOfLoads(t *testing.T) {
 	c := newCatalog(t, nil)
 	id := lease(t, c)
 	now := time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC)
-	if err := c.AddStaged(t.Context(), id, []StagedFile{{ID: "1", Area: "In", File: "f", SHA256: "s", Created: now}}); err != nil {
+	if err := c.AddStaged(t.Context(), id, []StagedFile{{ID: "1", Area: "In", File: "f", SHA256: "s", Created: now}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	load := StagedLoad{FileID: "1", Area: "In", File: "f", SHA256: "s", Status: Loaded, TableID: 7, WriteID: "w", Inserted: 3, At: now}
 	for range 2 {
-		if ok, err := c.RecordStaged(t.Context(), load); !ok || err != nil {
+		if ok, err := c.RecordStaged(t.Context(), load, nil); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 	}
 	bad := load
 	bad.Status, bad.WriteID, bad.Reason = Quarantined, "q", "why"
-	if ok, err := c.RecordStaged(t.Context(), bad); ok || err != nil {
+	if ok, err := c.RecordStaged(t.Context(), bad, nil); ok || err != nil {
 		t.Errorf("a loaded file was quarantined: %v, %v", ok, err)
 	}
 	bad.TableID = 8
-	if ok, err := c.RecordStaged(t.Context(), bad); !ok || err != nil {
+	if ok, err := c.RecordStaged(t.Context(), bad, nil); !ok || err != nil {
 		t.Errorf("for another table: %v, %v", ok, err)
 	}
 	err := c.Read(t.Context(), func(v *View) error {
@@ -153,10 +156,10 @@ func TestRecordsOfLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.RemoveStaged(t.Context(), "1"); err != nil {
+	if _, err := c.RemoveStaged(t.Context(), id, "1", nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.AddStaged(t.Context(), id, []StagedFile{{ID: "2", Area: "in", File: "g", Created: now}, {ID: "3", Area: "in", File: "g", Created: now}}); errs.KindOf(err) != errs.Internal {
+	if err := c.AddStaged(t.Context(), id, []StagedFile{{ID: "2", Area: "in", File: "g", Created: now}, {ID: "3", Area: "in", File: "g", Created: now}}, nil); errs.KindOf(err) != errs.Internal {
 		t.Errorf("two of one name: %v", err)
 	}
 	if named, err := c.NamesStaged(t.Context(), "in", "g"); err != nil || named {

@@ -36,12 +36,12 @@ func cutText(s string, most int) string {
 
 // CreateTag names snapshot at, or the head when at is nil. Tags are no part of
 // a snapshot: the lake does not move.
-func (c *Catalog) CreateTag(ctx context.Context, name string, at *int64, principal string) (Tag, error) {
+func (c *Catalog) CreateTag(ctx context.Context, name string, at *int64, principal string, allow Allow) (Tag, error) {
 	tag := Tag{Name: name, Principal: principal, Created: c.opts.Now().UTC().Truncate(time.Microsecond)}
 	if err := CheckTagName(name); err != nil {
 		return tag, err
 	}
-	err := c.writeTags(ctx, func(v *View) error {
+	err := c.writeTags(ctx, allow, func(v *View) error {
 		tag.Snapshot = v.Head.ID
 		if at != nil {
 			s, err := v.Snapshot(ctx, *at)
@@ -67,8 +67,8 @@ func (c *Catalog) CreateTag(ctx context.Context, name string, at *int64, princip
 }
 
 // DeleteTag removes a tag; deleted is false when there is none.
-func (c *Catalog) DeleteTag(ctx context.Context, name string) (deleted bool, err error) {
-	err = c.writeTags(ctx, func(v *View) error {
+func (c *Catalog) DeleteTag(ctx context.Context, name string, allow Allow) (deleted bool, err error) {
+	err = c.writeTags(ctx, allow, func(v *View) error {
 		res, err := v.q.ExecContext(ctx, `DELETE FROM supertable_tag WHERE name = ? COLLATE NOCASE`, name)
 		if err != nil {
 			return sqlError(ctx, err, "write the tags")
@@ -84,7 +84,7 @@ func (c *Catalog) DeleteTag(ctx context.Context, name string) (deleted bool, err
 
 // writeTags runs change under the commit lock, so that no snapshot expires
 // between the look at it and its tag.
-func (c *Catalog) writeTags(ctx context.Context, change func(*View) error) error {
+func (c *Catalog) writeTags(ctx context.Context, allow Allow, change func(*View) error) error {
 	if c.foreign {
 		return errs.New(errs.Denied, "this lake was made by another DuckLake client and is read-only; run create to adopt it")
 	}
@@ -94,18 +94,7 @@ func (c *Catalog) writeTags(ctx context.Context, change func(*View) error) error
 		if v.Head, err = v.loadHead(ctx); err != nil {
 			return err
 		}
-		dropped, err := v.Dropped(ctx)
-		if err == nil && dropped {
-			err = errs.New(errs.NotFound, "the SuperTable was dropped")
-		}
-		if err != nil {
-			return err
-		}
-		ro, err := v.ReadOnly(ctx)
-		if err == nil && ro {
-			err = errs.New(errs.Denied, "the SuperTable is read-only; make it writable with: create --read-write")
-		}
-		if err != nil {
+		if err := v.changeableBy(ctx, allow); err != nil {
 			return err
 		}
 		return change(v)

@@ -36,6 +36,18 @@ func (b Bitmap) Count() int64 {
 // Clone copies the set.
 func (b Bitmap) Clone() Bitmap { return append(Bitmap(nil), b...) }
 
+// With gives the rows of b and those of o; both are of one file.
+func (b Bitmap) With(o Bitmap) Bitmap {
+	if len(b) < len(o) {
+		b, o = o, b
+	}
+	out := b.Clone()
+	for i := range o {
+		out[i] |= o[i]
+	}
+	return out
+}
+
 // Without gives the rows of b that are not in o.
 func (b Bitmap) Without(o Bitmap) Bitmap {
 	out := b.Clone()

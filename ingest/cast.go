@@ -17,7 +17,9 @@ import (
 // cast changes a column's type by writing the table's live rows again, every
 // value checked. The column gets a new id: older snapshots keep the old one.
 // The rows are written outside the commit lock; when the table moved
-// meanwhile, again, and the third time inside it.
+// meanwhile, again. A small table is written inside the lock at last, so that
+// it ends; a large one would keep every other writer waiting for minutes, so it
+// is tried some times more and then given up.
 func (w *Writer) cast(ctx context.Context, g rbac.Grant, table string, a Alteration) (string, int64, error) {
 	j := &job{w: w, g: g, name: table}
 	defer j.close()
@@ -48,7 +50,7 @@ func (w *Writer) cast(ctx context.Context, g rbac.Grant, table string, a Alterat
 			return "", 0, err
 		}
 		done, err := w.Catalog.Commit(ctx, func(ctx context.Context, v *catalog.View) (*catalog.Change, error) {
-			return c.decide(ctx, v, attempt >= maxAgain)
+			return c.decide(ctx, v, attempt)
 		})
 		if errors.Is(err, errAgain) {
 			continue
@@ -68,9 +70,13 @@ type casting struct {
 	version int64 // of the table that was rewritten
 	columns []datafile.Column
 	old     []int64 // the files that were read
+	bytes   int64   // their size
 }
 
-func (c *casting) decide(ctx context.Context, v *catalog.View, inside bool) (*catalog.Change, error) {
+// mostCasts is how often a large table is written again before it is given up.
+const mostCasts = 10
+
+func (c *casting) decide(ctx context.Context, v *catalog.View, attempt int) (*catalog.Change, error) {
 	if err := c.w.permit(ctx, v, c.g, rbac.Create, c.name); err != nil {
 		return nil, err
 	}
@@ -83,7 +89,10 @@ func (c *casting) decide(ctx context.Context, v *catalog.View, inside bool) (*ca
 		return nil, err
 	}
 	if t.ID != c.table.ID || version != c.version {
-		if !inside {
+		switch {
+		case attempt >= mostCasts:
+			return nil, errs.New(errs.Unavailable, "table %q was written to each of the %d times that its rows were converted: try again when it is quieter", t.Name, attempt+1)
+		case attempt < maxAgain || c.bytes > smallBytes:
 			return nil, errAgain
 		}
 		if err := c.rewrite(ctx, v); err != nil {
@@ -140,7 +149,7 @@ func (c *casting) write(ctx context.Context, v *catalog.View, cols []datafile.Co
 	if err := live.Check(); err != nil {
 		return err
 	}
-	c.old = nil
+	c.old, c.bytes = nil, live.Counts.BytesTotal
 	for _, f := range live.Files() {
 		c.old = append(c.old, f.ID)
 	}

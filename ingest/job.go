@@ -427,6 +427,11 @@ func (j *job) decide(ctx context.Context, v *catalog.View) (*catalog.Change, err
 	if err := j.w.writable(ctx, v); err != nil {
 		return nil, err
 	}
+	if j.o.Allow != nil {
+		if err := j.o.Allow(ctx, v); err != nil {
+			return nil, err
+		}
+	}
 	changed, err := j.renew(ctx, v)
 	if err != nil {
 		return nil, err
@@ -456,7 +461,11 @@ func (j *job) decideOn(ctx context.Context, v *catalog.View, st *state) (*catalo
 	if err := j.catchUp(ctx, v, st); err != nil {
 		return nil, err
 	}
-	return j.change(st), nil
+	ch := j.change(st)
+	if n := j.o.Exactly; n != nil && j.res.Deleted != *n {
+		return nil, errs.New(errs.Unavailable, "%d rows were to be deleted from table %q and %d are still there: nothing was deleted, try again", *n, j.res.Table, j.res.Deleted)
+	}
+	return ch, nil
 }
 
 // catchUp brings the prepared work from the base to the head inside the

@@ -6,12 +6,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/datafile"
 	"github.com/supertable-go/supertable/engine"
 	"github.com/supertable-go/supertable/internal/errs"
+	"github.com/supertable-go/supertable/scan"
 	"github.com/supertable-go/supertable/storage"
 )
 
@@ -77,7 +79,10 @@ func (r *restoring) states(ctx context.Context, v *catalog.View, at int64) ([]fi
 		f := &files[i]
 		dead, err := v.Dead(ctx, r.table, f, at)
 		if err == nil && f.PartialMax != nil && *f.PartialMax > at {
-			dead, err = r.later(ctx, f, at, dead)
+			var since datafile.Bitmap
+			if since, err = r.later(ctx, f, at); err == nil {
+				dead = dead.With(since)
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -87,9 +92,19 @@ func (r *restoring) states(ctx context.Context, v *catalog.View, at int64) ([]fi
 	return out, nil
 }
 
-// later adds to the dead rows of a file those that came after a snapshot:
-// another client put rows of several snapshots into one file.
-func (r *restoring) later(ctx context.Context, f *catalog.File, at int64, dead datafile.Bitmap) (datafile.Bitmap, error) {
+// fileAt is a file at a snapshot.
+type fileAt struct{ file, at int64 }
+
+// later gives the rows of a file that came after a snapshot: a merged file has
+// rows of several. A file never changes (I1), so what was found stays right and
+// the second look, with other writers kept out, reads only files that are new.
+func (r *restoring) later(ctx context.Context, f *catalog.File, at int64) (datafile.Bitmap, error) {
+	if found, ok := r.since[fileAt{f.ID, at}]; ok {
+		return found, nil
+	}
+	if r.hasty {
+		return nil, errAgain
+	}
 	if err := r.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -105,12 +120,12 @@ func (r *restoring) later(ctx context.Context, f *catalog.File, at int64, dead d
 		return nil, errs.Wrap(errs.Corrupt, err, "the file %s cannot be read", filepath.Base(f.Path))
 	}
 	out := datafile.NewBitmap(f.Records)
-	copy(out, dead)
 	for _, row := range rows {
 		if pos := toInt(row[0]); pos < f.Records {
 			out.Set(pos)
 		}
 	}
+	r.since[fileAt{f.ID, at}] = out
 	return out, nil
 }
 
@@ -126,10 +141,11 @@ func (r *restoring) connect(ctx context.Context) error {
 }
 
 // fileCopy is a published copy of a data file: a second name of its bytes,
-// where the file system has links.
+// where the file system has links, or its living rows in a file of their own.
 type fileCopy struct {
-	rel    string             // relative to the data folder
-	delete *catalog.NewDelete // of its dead rows; nil when they go into the catalog
+	written *stage             // those rows; nil for a second name
+	rel     string             // relative to the data folder
+	delete  *catalog.NewDelete // of its dead rows; nil when they go into the catalog
 }
 
 // missing counts the files of the plan that have no copy yet.
@@ -145,7 +161,14 @@ func (r *restoring) missing() int {
 
 // copyFiles makes the copies that the plan asks for. The dead rows of a past
 // snapshot never change, so a copy stays right whatever the head does.
-func (r *restoring) copyFiles(ctx context.Context) error {
+func (r *restoring) copyFiles(ctx context.Context, v *catalog.View) error {
+	if r.missing() == 0 {
+		return nil
+	}
+	named, err := r.lineage(ctx)
+	if err != nil {
+		return err
+	}
 	for i := range r.plan.restore {
 		s := &r.plan.restore[i]
 		if r.copies[s.file.ID] != nil {
@@ -154,7 +177,11 @@ func (r *restoring) copyFiles(ctx context.Context) error {
 		if err := errs.FromContext(ctx, "copy files"); err != nil {
 			return err
 		}
-		c, err := r.copyFile(s)
+		copied := r.copyFile
+		if named[s.file.Path] {
+			copied = func(s *fileState) (*fileCopy, error) { return r.writeAgain(ctx, v, s) }
+		}
+		c, err := copied(s)
 		if err != nil {
 			return err
 		}
@@ -163,14 +190,106 @@ func (r *restoring) copyFiles(ctx context.Context) error {
 	return nil
 }
 
-func (r *restoring) copyFile(s *fileState) (*fileCopy, error) {
-	folder := r.w.Catalog.Folder()
-	if s.file.Outside {
-		return nil, errs.New(errs.Unsupported, "table %q has the file %s outside the data folder: it cannot come back", r.table.Name, filepath.Base(s.file.Path))
+// whole refuses a file that cannot come back.
+func (r *restoring) whole(f *catalog.File) error {
+	if f.Outside {
+		return errs.New(errs.Unsupported, "table %q has the file %s outside the data folder: it cannot come back", r.table.Name, filepath.Base(f.Path))
 	}
-	if err := catalog.CheckFile(s.file.Path, s.file.Size, s.file.Footer); err != nil {
+	return catalog.CheckFile(f.Path, f.Size, f.Footer)
+}
+
+// lineage finds the files to copy that say of each row which id it has, or at
+// which snapshot it came: compaction writes them. What they say would hold for
+// a copy too: DuckDB's change feed takes it before what the catalog says, and
+// would show rows that came back under ids that they had, or as come long ago.
+func (r *restoring) lineage(ctx context.Context) (map[string]bool, error) {
+	var paths []string
+	for i := range r.plan.restore {
+		f := &r.plan.restore[i].file
+		if r.copies[f.ID] != nil {
+			continue
+		}
+		if err := r.whole(f); err != nil {
+			return nil, err
+		}
+		paths = append(paths, f.Path)
+	}
+	if err := r.connect(ctx); err != nil {
 		return nil, err
 	}
+	out := map[string]bool{}
+	for list := range slices.Chunk(paths, 1000) { // their footers are in memory at once
+		rows, err := engine.Collect(ctx, r.conn, fmt.Sprintf("SELECT DISTINCT file_name FROM parquet_schema(%s) WHERE field_id IN (%d, %d)", pathList(list), datafile.RowIDField, datafile.SnapshotIDField), nil)
+		if err != nil {
+			if cerr := errs.FromContext(ctx, "read an earlier state"); cerr != nil {
+				return nil, cerr
+			}
+			return nil, errs.Wrap(errs.Corrupt, err, "a file of that state of table %q cannot be read", r.table.Name)
+		}
+		for _, row := range rows {
+			name, _ := row[0].(string)
+			out[name] = true
+		}
+	}
+	return out, nil
+}
+
+// writeAgain writes the rows that a file shows at the snapshot into a file that
+// says nothing of their past: new rows, as those of a second name are.
+func (r *restoring) writeAgain(ctx context.Context, v *catalog.View, s *fileState) (*fileCopy, error) {
+	cols, err := v.Columns(ctx, r.table.ID, r.at)
+	if err != nil {
+		return nil, err
+	}
+	rows := map[int64]datafile.Bitmap{s.file.ID: s.dead.Complement(s.file.Records)}
+	from, err := scan.PlanRows(ctx, v, r.table, r.at, cols, []catalog.File{s.file}, rows)
+	if err != nil {
+		return nil, err
+	}
+	var releases []func()
+	defer func() {
+		for _, release := range releases {
+			release()
+		}
+	}()
+	sql, err := from.SQL(func(dead [][]uint64) (uint64, error) {
+		token, release, err := r.conn.Live(dead)
+		if err == nil {
+			releases = append(releases, release)
+		}
+		return token, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	p, names := &plan{columns: cols}, make([]string, len(cols))
+	for i, c := range cols {
+		p.file = append(p.file, planned{in: inColumn{c.Name, c.Type}, column: c, was: c.Type, known: true})
+		names[i] = datafile.Quote(c.Name)
+	}
+	r.base = &state{exists: true, table: r.table}
+	out, err := r.writeFiles(ctx, p, "SELECT "+strings.Join(names, ", ")+" FROM ("+sql+")")
+	if err != nil {
+		if cerr := errs.FromContext(ctx, "copy files"); cerr != nil {
+			return nil, cerr
+		}
+		if terr := r.tmpError(err); terr != nil {
+			return nil, terr
+		}
+		if derr := r.w.Catalog.Damaged(ctx, []catalog.File{s.file}); derr != nil {
+			return nil, derr
+		}
+		return nil, errs.Wrap(errs.Corrupt, err, "the file %s cannot be read", filepath.Base(s.file.Path))
+	}
+	if want := s.file.Records - s.dead.Count(); out.rows != want {
+		return nil, errs.New(errs.Corrupt, "the file %s has %d rows of that state, the catalog says %d", filepath.Base(s.file.Path), out.rows, want)
+	}
+	r.out = out
+	return &fileCopy{written: out}, r.publish(out.dir)
+}
+
+func (r *restoring) copyFile(s *fileState) (*fileCopy, error) {
+	folder := r.w.Catalog.Folder()
 	tableDir := r.w.Catalog.Dir(r.table)
 	// Files of other clients may lie in name=value folders that are read.
 	dir := path.Dir(strings.TrimPrefix(s.file.Path, folder.Data())) + "/"

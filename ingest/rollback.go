@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/supertable-go/supertable/catalog"
+	"github.com/supertable-go/supertable/datafile"
 	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/rbac"
 )
@@ -113,12 +114,11 @@ type restoring struct {
 	plan    restorePlan
 	nothing bool // to do
 	record  catalog.Record
-	copies  map[int64]*fileCopy // by the file that they are copies of
-	inlined int64               // dead rows of copies that go into the catalog
+	copies  map[int64]*fileCopy        // by the file that they are copies of
+	inlined int64                      // dead rows of copies that go into the catalog
+	since   map[fileAt]datafile.Bitmap // rows of merged files that came later
+	hasty   bool                       // others wait: do not read files
 }
-
-// maxCopies is how many files a commit copies inside its lock without asking.
-const maxCopies = 16
 
 // restoring runs plan outside the commit lock and makes the copies that it
 // asks for, then once more inside, for the change itself.
@@ -132,9 +132,15 @@ func (w *Writer) restoring(ctx context.Context, g rbac.Grant, table string, dryR
 }
 
 func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dryRun bool, plan func(context.Context, *restoring, *catalog.View) error) error {
-	r := &restoring{job: &job{w: w, g: g, name: table}, copies: map[int64]*fileCopy{}}
+	r := &restoring{job: &job{w: w, g: g, name: table}, copies: map[int64]*fileCopy{}, since: map[fileAt]datafile.Bitmap{}}
 	defer r.close()
 	for ; ; r.attempt++ {
+		// The files of the state that comes back are read and linked: until the
+		// commit no expiry may take its snapshot, and no cleaning them.
+		if r.reading != nil {
+			r.reading.End()
+		}
+		r.reading = w.Catalog.Reading()
 		err := w.Catalog.Read(ctx, func(v *catalog.View) error {
 			if w.Catalog.Foreign() {
 				return errs.New(errs.Denied, "this lake was made by another DuckLake client and is read-only; run create to adopt it")
@@ -142,7 +148,9 @@ func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dr
 			if err := w.permit(ctx, v, g, rbac.Control, table); err != nil {
 				return err
 			}
-			return plan(ctx, r, v)
+			err := plan(ctx, r, v)
+			r.reading.At(min(r.at, v.Head.ID))
+			return err
 		})
 		if err != nil || dryRun || r.nothing {
 			return err
@@ -152,7 +160,7 @@ func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dr
 				return err
 			}
 		}
-		if err := r.copyFiles(ctx); err != nil {
+		if err := w.Catalog.Read(ctx, func(v *catalog.View) error { return r.copyFiles(ctx, v) }); err != nil {
 			// Its snapshot may have expired meanwhile: then that is the answer.
 			if gone := w.Catalog.Read(ctx, func(v *catalog.View) error { return plan(ctx, r, v) }); gone != nil {
 				return gone
@@ -163,13 +171,16 @@ func (w *Writer) restoreOnce(ctx context.Context, g rbac.Grant, table string, dr
 			if err := w.permit(ctx, v, g, rbac.Control, table); err != nil {
 				return nil, err
 			}
-			if err := plan(ctx, r, v); err != nil || r.nothing {
+			r.hasty = r.attempt < maxAgain
+			err := plan(ctx, r, v)
+			r.hasty = false
+			if err != nil || r.nothing {
 				return nil, err
 			}
-			if r.missing() > maxCopies && r.attempt < maxAgain {
+			if r.missing() > 0 && r.attempt < maxAgain {
 				return nil, errAgain
 			}
-			if err := r.copyFiles(ctx); err != nil {
+			if err := r.copyFiles(ctx, v); err != nil {
 				return nil, err
 			}
 			return r.change(), nil
@@ -233,6 +244,14 @@ func (r *restoring) change() *catalog.Change {
 	r.named = map[string]bool{}
 	for _, s := range r.plan.restore {
 		c := r.copies[s.file.ID]
+		if c.written != nil {
+			for i := range c.written.files {
+				f := &c.written.files[i]
+				r.named[f.rel] = true
+				ch.Restore.Files = append(ch.Restore.Files, catalog.RestoredFile{File: s.file.ID, Rel: f.rel, Written: &f.info})
+			}
+			continue
+		}
 		f := catalog.RestoredFile{File: s.file.ID, Rel: c.rel, Delete: c.delete}
 		r.named[c.rel] = true
 		if c.delete != nil {
@@ -241,6 +260,8 @@ func (r *restoring) change() *catalog.Change {
 			f.Dead = s.dead.Positions()
 		}
 		ch.Restore.Files = append(ch.Restore.Files, f)
+	}
+	if len(ch.Restore.Files) > 0 {
 		ch.Lease = r.lease
 	}
 	return ch

@@ -63,6 +63,11 @@ type Options struct {
 	Move *catalog.ChunkMove
 	// UpTo, when not 0, leaves rows alone that came after that snapshot.
 	UpTo int64
+	// Exactly, when set, is how many rows the write must delete: with another
+	// number it changes nothing and is Unavailable.
+	Exactly *int64
+	// Allow, when set, is asked inside the commit, beside the rights to write.
+	Allow catalog.Allow
 	// Note, when set, gives the record that the commit keeps of the write. It is
 	// not asked when nothing changes.
 	Note func(Outcome) *catalog.Chunk

@@ -79,6 +79,18 @@ var returns = []struct {
 			l.t.Fatal(err)
 		}
 	}},
+	{"compacted", func(l *lake) { // merged files, then one written again: both tell of each row
+		l.option("", "data_inlining_row_limit", "0")
+		for i := range 3 {
+			l.write("orders", orders(i*10, 10), nil)
+		}
+		l.compact("orders")
+		l.write("orders", orders(5, 3), key("id"))
+		l.compact("orders")
+		l.write("orders", orders(12, 2), remove("id"))
+		l.write("orders", orders(30, 10), nil)
+		l.compact("orders")
+	}},
 	{"dropped and back", func(l *lake) {
 		l.write("orders", orders(0, 30), nil)
 		l.write("orders", orders(5, 3), key("id"))
@@ -119,6 +131,52 @@ func TestReturns(t *testing.T) {
 			l.compareAll()
 		})
 	}
+}
+
+// TestReturnsOfCompacted: compacted files say of each row which id it has and
+// when it came, which DuckDB's feed believes before the catalog. Rows that come
+// back from them must be new all the same: each in the snapshot of its return,
+// once, under an id that no other row has.
+func TestReturnsOfCompacted(t *testing.T) {
+	l := newLake(t)
+	l.option("", "data_inlining_row_limit", "0")
+	ids := func(from, to int) string { return fmt.Sprintf("SELECT i AS id FROM range(%d, %d) r(i)", from, to) }
+	for i := range 3 {
+		l.write("orders", ids(3*i, 3*i+3), nil)
+	}
+	l.compact("orders") // one file of three snapshots
+	merged := l.lastSnapshot()
+	l.write("orders", ids(4, 5), remove("id"))
+	l.rollback("orders", merged)
+	l.write("orders", ids(5, 6), remove("id"))
+	l.compact("orders") // one file without its dead row
+	rewritten := l.lastSnapshot()
+	l.write("orders", ids(0, 2), remove("id"))
+	l.rollback("orders", rewritten)
+	l.rollback("orders", 2)
+	l.drop("orders")
+	l.undrop("orders")
+	l.compareAll()
+	insertions := "SELECT snapshot_id, id FROM ducklake_table_insertions('lake', 'main', 'orders', %d, %d) ORDER BY ALL"
+	whole := l.duck.rows(fmt.Sprintf(insertions, 0, l.lastSnapshot()))
+	for _, at := range l.snapshots()[1:] {
+		if len(l.describe("orders", at)) == 0 {
+			continue // dropped then
+		}
+		var then []string
+		for _, row := range whole {
+			if strings.HasPrefix(row, fmt.Sprint(at)+"|") {
+				then = append(then, row)
+			}
+		}
+		equal(t, fmt.Sprintf("what came at %d, in the whole feed and its own", at), then, l.duck.rows(fmt.Sprintf(insertions, at, at)))
+		for _, row := range l.duck.rows(fmt.Sprintf("SELECT snapshot_id, change_type, id FROM ducklake_table_changes('lake', 'main', 'orders', %d, %d)", at, at)) {
+			if !strings.HasPrefix(row, fmt.Sprint(at)+"|") { // not as a condition in SQL: the extension lets some rows pass it
+				t.Errorf("the feed of %d has %s", at, row)
+			}
+		}
+	}
+	equal(t, "rows under one id", l.duck.rows("SELECT rowid FROM lake.orders GROUP BY rowid HAVING count(*) > 1"), nil)
 }
 
 // TestReturnsThenMaintenance lets DuckDB do its chores on a lake with files

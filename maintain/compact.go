@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/datafile"
@@ -72,22 +74,49 @@ func (r *Runner) look(ctx context.Context, id int64) (*look, error) {
 		if l.table, err = v.TableByID(ctx, id, v.Head.ID); err != nil {
 			return err
 		}
-		if l.files, err = v.Files(ctx, l.table, v.Head.ID, nil); err != nil {
+		if l.columns, err = v.Columns(ctx, id, v.Head.ID); err != nil {
 			return err
 		}
-		if l.columns, err = v.Columns(ctx, id, v.Head.ID); err != nil {
+		aging := agingLeaf(l.columns, r.Aging(l.table.Name))
+		if l.files, err = v.Files(ctx, l.table, v.Head.ID, aging); err != nil {
 			return err
 		}
 		if l.settings, err = r.settings(ctx, v, id); err != nil {
 			return err
 		}
 		l.limits = LimitsOf(l.settings)
-		return l.candidate(ctx, v)
+		return l.candidate(ctx, v, aging)
 	})
 	return l, err
 }
 
-func (l *look) candidate(ctx context.Context, v *catalog.View) error {
+// agingLeaf is the column by which files age, as a list for Files.
+func agingLeaf(cols []datafile.Column, name string) []int64 {
+	i := datafile.FindColumn(cols, name)
+	if name == "" || i < 0 || !strings.HasPrefix(cols[i].Type.Name, "int") {
+		return nil
+	}
+	return []int64{cols[i].ID}
+}
+
+// day tells files that age apart: the day of the newest row, which says when
+// the file goes. It is "" when files do not age.
+func day(f *catalog.File, aging []int64) string {
+	if len(aging) == 0 {
+		return ""
+	}
+	newest := f.Stats[aging[0]].Max
+	if newest == nil {
+		return " day unknown"
+	}
+	ms, err := strconv.ParseInt(*newest, 10, 64)
+	if err != nil {
+		return " day unknown"
+	}
+	return " day " + time.UnixMilli(ms).UTC().Format(time.DateOnly)
+}
+
+func (l *look) candidate(ctx context.Context, v *catalog.View, aging []int64) error {
 	dirty, err := v.EverDirty(ctx, l.table)
 	if err != nil {
 		return err
@@ -110,8 +139,8 @@ func (l *look) candidate(ctx context.Context, v *catalog.View) error {
 			c.Dead += f.Delete.Count
 		}
 		version := versionAt(versions, f.Begin)
-		c.Group = fmt.Sprintf("%d %s", version, partitions[f.ID])
-		c.After = fmt.Sprintf("%d %s", newest, partitions[f.ID])
+		c.Group = fmt.Sprintf("%d %s%s", version, partitions[f.ID], day(f, aging))
+		c.After = fmt.Sprintf("%d %s%s", newest, partitions[f.ID], day(f, aging))
 		// A file that came back has columns older than its begin says.
 		c.Mixed = dirty[f.ID] || f.MappingID != nil || version < 0 || f.Written() != f.Begin
 		if f.Outside { // another client's file elsewhere: leave it

@@ -31,8 +31,12 @@ type Runner struct {
 	// Authorize gives the rights that the principal has under the rules that
 	// hold in the view: what was granted may be revoked before the commit.
 	Authorize func(context.Context, *catalog.View, rbac.Principal) (rbac.Grant, error)
-	Now       func() time.Time
-	Logger    *slog.Logger
+	// Aging names the column of a table, in milliseconds since 1970, by which its
+	// old files go; "" is none. Files of different days (UTC) are not merged, or
+	// the newest row of a file would keep the old ones.
+	Aging  func(table string) string
+	Now    func() time.Time
+	Logger *slog.Logger
 }
 
 // How says how far to go.
@@ -90,6 +94,12 @@ func (r *Runner) lock(ctx context.Context, how How) (func(), error) {
 	if how.DryRun {
 		return func() {}, nil
 	}
+	return r.Catalog.Folder().Lock(ctx, maintainLock)
+}
+
+// Hold keeps compaction, flush, expiry and cleaning of all processes waiting
+// until release is called.
+func (r *Runner) Hold(ctx context.Context) (release func(), err error) {
 	return r.Catalog.Folder().Lock(ctx, maintainLock)
 }
 

@@ -36,7 +36,7 @@ type Limits struct {
 type Candidate struct {
 	ID, Bytes, Rows, Dead int64
 	// Group is the same for files that one file may take the place of: same
-	// schema version, same partition.
+	// schema version, same partition, same day for tables whose old files go.
 	Group string
 	// After is the file's group once it is written again.
 	After string
@@ -82,7 +82,6 @@ func PlanCompaction(files []Candidate, l Limits, all bool) Compaction {
 func planMerges(files []Candidate, l Limits, all bool) [][]int64 {
 	groups := map[string][]Candidate{}
 	var order []string
-	var count, bytes int64
 	for _, f := range files {
 		if f.Mixed || f.Dead > 0 || f.Bytes >= l.SmallBytes {
 			continue
@@ -91,7 +90,14 @@ func planMerges(files []Candidate, l Limits, all bool) [][]int64 {
 			order = append(order, f.Group)
 		}
 		groups[f.Group] = append(groups[f.Group], f)
-		count, bytes = count+1, bytes+f.Bytes
+	}
+	var count, bytes int64 // of those that are not alone
+	for _, g := range groups {
+		for _, f := range g {
+			if len(g) > 1 {
+				count, bytes = count+1, bytes+f.Bytes
+			}
+		}
 	}
 	if !all && count < l.SmallFiles && bytes <= l.SmallBytes {
 		return nil

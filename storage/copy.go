@@ -46,6 +46,17 @@ func CopyTo(ctx context.Context, in io.ReadCloser, path string) (c Copied, err e
 	return c, ioError(err, "copy a file")
 }
 
+// Sum reads in to its end.
+func Sum(ctx context.Context, in io.Reader) (c Copied, err error) {
+	h := sha256.New()
+	c.Bytes, err = io.Copy(h, canceller{ctx, in})
+	c.SHA256 = hex.EncodeToString(h.Sum(nil))
+	if cerr := errs.FromContext(ctx, "read a file"); cerr != nil {
+		return c, cerr
+	}
+	return c, ioError(err, "read a file")
+}
+
 // canceller ends a copy when its context does.
 type canceller struct {
 	ctx context.Context //nolint:containedctx // lives for one copy

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -157,6 +158,66 @@ func TestLock(t *testing.T) {
 	}
 	first()
 	second()
+}
+
+// TestLockGivenUp: however many give up waiting, they leave one wait, which the
+// next caller takes over and which ends with the lock.
+func TestLockGivenUp(t *testing.T) {
+	f := folder(t)
+	release, err := f.Lock(t.Context(), "x.lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := runtime.NumGoroutine()
+	for range 100 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		if _, err := f.Lock(ctx, "x.lock"); errs.KindOf(err) != errs.Timeout {
+			t.Errorf("a held lock: %v", err)
+		}
+		cancel()
+	}
+	if n := runtime.NumGoroutine() - before; n > 10 {
+		t.Errorf("%d goroutines are left of 100 callers", n)
+	}
+	if err := os.Rename(filepath.Join(f.Tmp(), "x.lock"), filepath.Join(f.Tmp(), "was.lock")); err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := f.Lock(t.Context(), "x.lock") // another file: not what the others waited for
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := f.Lock(ctx, "x.lock"); errs.KindOf(err) != errs.Timeout {
+		t.Errorf("the new file: %v", err)
+	}
+	fresh()
+	if err := os.Rename(filepath.Join(f.Tmp(), "was.lock"), filepath.Join(f.Tmp(), "x.lock")); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan error, 1)
+	go func() {
+		r, err := f.Lock(t.Context(), "x.lock")
+		if err == nil {
+			r()
+		}
+		got <- err
+	}()
+	select {
+	case err := <-got:
+		t.Errorf("two hold one lock: %v", err)
+		got <- err
+	case <-time.After(20 * time.Millisecond):
+	}
+	release()
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+	r, err := f.Lock(t.Context(), "x.lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r()
 }
 
 func TestLockExcludes(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/supertable-go/supertable/internal/errs"
@@ -23,31 +25,112 @@ func (f Folder) LockShared(ctx context.Context, name string) (release func(), er
 }
 
 func (f Folder) flock(ctx context.Context, name string, how int) (func(), error) {
-	file, err := os.OpenFile(filepath.Join(f.Tmp(), name), os.O_CREATE|os.O_RDWR, 0o666)
+	path := filepath.Join(f.Tmp(), name)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
 	if err != nil {
 		return nil, ioError(err, "open the lock "+name)
 	}
-	fd := int(file.Fd())
-	release := func() { _ = file.Close() } // closing releases: each holder has its own description
-	if err := syscall.Flock(fd, how|syscall.LOCK_NB); err == nil {
-		return release, nil
+	if err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB); err == nil {
+		return func() { _ = file.Close() }, nil // closing releases: each holder has its own description
 	}
-	got := make(chan error, 1)
-	go func() { got <- retryInterrupted(func() error { return syscall.Flock(fd, how) }) }()
+	w := waiting.take(waitKey{path, how}, file)
 	select {
-	case err := <-got:
+	case err := <-w.got:
 		if err != nil {
-			release()
+			_ = w.file.Close()
 			return nil, ioError(err, "take the lock "+name)
 		}
-		return release, nil
+		return func() { _ = w.file.Close() }, nil
 	case <-ctx.Done():
-		go func() { // the waiting flock cannot be called off: give it back when it comes
-			<-got //nolint:errcheck // whatever it says, the file is closed
-			release()
-		}()
+		waiting.leave(w)
 		return nil, errs.FromContext(ctx, "waiting for another writer")
 	}
+}
+
+// waiting are the flocks of this process that somebody began to wait for and
+// gave up. The system cannot call such a wait off, so the next caller who would
+// wait for the same lock takes it over: however many give up, there are never
+// more of them than callers that waited at one time.
+var waiting waits
+
+type waits struct {
+	mu   sync.Mutex
+	left map[waitKey][]*wait // guarded by mu
+}
+
+type waitKey struct {
+	path string
+	how  int
+}
+
+// wait is a blocking flock on its way.
+type wait struct {
+	key  waitKey
+	file *os.File
+	got  chan error // its one answer, unless nobody wants it
+}
+
+// take gives a wait for the lock that file is, and owns file from there on.
+func (ws *waits) take(key waitKey, file *os.File) *wait {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for i, w := range ws.left[key] {
+		if sameFile(w.file, file) { // else the folder is another one by now
+			ws.drop(key, i)
+			_ = file.Close()
+			return w
+		}
+	}
+	w := &wait{key: key, file: file, got: make(chan error, 1)}
+	go func() {
+		fd := int(file.Fd())
+		ws.done(w, retryInterrupted(func() error { return syscall.Flock(fd, key.how) }))
+	}()
+	return w
+}
+
+// drop takes the wait i off the list; the caller holds mu.
+func (ws *waits) drop(key waitKey, i int) {
+	if ws.left[key] = slices.Delete(ws.left[key], i, i+1); len(ws.left[key]) == 0 {
+		delete(ws.left, key)
+	}
+}
+
+// leave gives a wait up: it stays for the next one, or ends when its lock comes.
+func (ws *waits) leave(w *wait) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	select {
+	case <-w.got: //nolint:errcheck // it came at the same moment; whatever it says, the file is closed
+		_ = w.file.Close()
+		return
+	default:
+	}
+	if ws.left == nil {
+		ws.left = map[waitKey][]*wait{}
+	}
+	ws.left[w.key] = append(ws.left[w.key], w)
+}
+
+// done hands the answer to whoever waits; when nobody does, the lock goes back.
+func (ws *waits) done(w *wait, err error) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if i := slices.Index(ws.left[w.key], w); i >= 0 {
+		ws.drop(w.key, i)
+		_ = w.file.Close()
+		return
+	}
+	w.got <- err
+}
+
+func sameFile(a, b *os.File) bool {
+	ai, err := a.Stat()
+	if err != nil {
+		return false
+	}
+	bi, err := b.Stat()
+	return err == nil && os.SameFile(ai, bi)
 }
 
 func retryInterrupted(call func() error) error {

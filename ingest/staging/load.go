@@ -61,7 +61,7 @@ type load struct {
 // between, the next load finds the write id and completes the record.
 func (s *Store) Load(ctx context.Context, g rbac.Grant, area, file, table string, o LoadOptions) ([]LoadResult, error) {
 	l := &load{s: s, g: g, area: area, table: table, o: o}
-	if err := l.permit(); err != nil {
+	if err := l.permit(g); err != nil {
 		return nil, err
 	}
 	if err := s.Catalog.Changeable(ctx); err != nil {
@@ -75,20 +75,20 @@ func (s *Store) Load(ctx context.Context, g rbac.Grant, area, file, table string
 }
 
 // permit asks for WRITE on the area and on the table.
-func (l *load) permit() error {
+func (l *load) permit(g rbac.Grant) error {
 	if err := catalog.CheckTableName(l.table, l.s.Super); err != nil {
 		return err
 	}
-	if err := l.s.permit(l.g, l.area); err != nil {
+	if err := l.s.permit(g, l.area); err != nil {
 		return err
 	}
-	if !l.g.Permits(rbac.Write, l.table) { // I6
+	if !g.Permits(rbac.Write, l.table) { // I6
 		return errs.New(errs.Denied, "You don't have permission to write to this table.")
 	}
-	if reflect.DeepEqual(l.g.Rules(rbac.Write, l.area), l.g.Rules(rbac.Write, l.table)) {
+	if reflect.DeepEqual(g.Rules(rbac.Write, l.area), g.Rules(rbac.Write, l.table)) {
 		return nil // the write holds the rows against the same rules
 	}
-	return whole(l.g, l.area)
+	return whole(g, l.area)
 }
 
 // files are those to load.
@@ -205,7 +205,7 @@ func (l *load) before(ctx context.Context, f catalog.StagedFile, res *LoadResult
 	first.FileID, first.Area, first.File = f.ID, f.Area, f.File
 	first.Reason, first.Inserted, first.Deleted, first.Pipe = loadedBefore, 0, 0, l.pipe
 	first.At, first.Principal = l.s.Now(), l.g.Principal().Name()
-	_, err = l.s.Catalog.RecordStaged(ctx, first)
+	_, err = l.s.Catalog.RecordStaged(ctx, first, l.s.still(l.g, l.permit))
 	return true, err
 }
 
@@ -224,6 +224,7 @@ func (l *load) write(ctx context.Context, f catalog.StagedFile, res *LoadResult)
 		Paths: []string{l.s.path(f)}, Format: f.Format, Columns: l.o.Columns, Rename: l.rename,
 	}, ingest.Options{
 		Key: l.o.Key, NewerThan: l.o.NewerThan, WriteID: id, CompressionLevel: l.o.CompressionLevel, Message: l.o.Message, Lineage: string(lineage),
+		Allow: l.s.still(l.g, l.permit),
 	})
 	if errs.KindOf(err) == errs.AlreadyExists { // the bytes are there, by another key
 		w, err = ingest.Result{Table: l.table, Duplicate: true}, nil
@@ -251,7 +252,7 @@ func (l *load) record(ctx context.Context, f catalog.StagedFile, id string, w in
 		return err
 	})
 	if err == nil {
-		_, err = l.s.Catalog.RecordStaged(ctx, rec)
+		_, err = l.s.Catalog.RecordStaged(ctx, rec, nil) // whoever may do what now: it has happened
 	}
 	return err
 }
@@ -279,7 +280,7 @@ func (l *load) setAside(ctx context.Context, f catalog.StagedFile, res LoadResul
 	if err != nil {
 		return res, err
 	}
-	recorded, err := l.s.Catalog.RecordStaged(ctx, rec)
+	recorded, err := l.s.Catalog.RecordStaged(ctx, rec, l.s.still(l.g, l.permit))
 	res.Status = catalog.Quarantined
 	if err == nil && !recorded { // another process loaded it meanwhile
 		res.Status, res.Reason = catalog.Loaded, loadedBefore

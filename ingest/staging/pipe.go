@@ -191,7 +191,7 @@ func (s *Store) CreatePipe(ctx context.Context, g rbac.Grant, p Pipe) error {
 	}
 	return s.Catalog.AddPipe(ctx, catalog.Pipe{
 		Name: p.Name, Area: p.Area, Table: p.Table, Target: p.target(), Definition: string(p.JSON()), Created: s.Now(), Principal: g.Principal().Name(),
-	})
+	}, s.still(g, p.controlled))
 }
 
 // control asks for CONTROL on both ends of a pipe (decision 12).
@@ -201,6 +201,8 @@ func control(g rbac.Grant, p Pipe) error {
 	}
 	return nil
 }
+
+func (p Pipe) controlled(g rbac.Grant) error { return control(g, p) }
 
 // conditions proves the expressions of checks.
 func (s *Store) conditions(ctx context.Context, checks []Check) error {
@@ -283,7 +285,7 @@ func (s *Store) DeletePipe(ctx context.Context, g rbac.Grant, name string) (bool
 	if err != nil {
 		return false, err
 	}
-	return s.Catalog.DeletePipe(ctx, p.Name)
+	return s.Catalog.DeletePipe(ctx, p.Name, s.still(g, p.controlled))
 }
 
 // EnablePipe lets a pipe run, or stops it from running.
@@ -296,7 +298,7 @@ func (s *Store) EnablePipe(ctx context.Context, g rbac.Grant, name string, on bo
 		return p, err
 	}
 	p.Enabled = on
-	found, err := s.Catalog.SetPipe(ctx, p.Name, string(p.JSON()))
+	found, err := s.Catalog.SetPipe(ctx, p.Name, string(p.JSON()), s.still(g, p.controlled))
 	if err == nil && !found {
 		err = errs.New(errs.NotFound, "Pipe not found: %s", quoted(name))
 	}

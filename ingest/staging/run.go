@@ -52,7 +52,7 @@ func (s *Store) run(ctx context.Context, g rbac.Grant, p Pipe, file string) ([]L
 		s: s, g: g, area: p.Area, table: p.Table, pipe: p.Name, rename: p.Columns, checks: p.Checks, quarantine: true,
 		o: LoadOptions{Key: p.Key, NewerThan: p.NewerThan},
 	}
-	if err := l.permit(); err != nil {
+	if err := l.permit(g); err != nil {
 		return nil, err
 	}
 	files, err := l.files(ctx, file)

@@ -11,6 +11,7 @@ package staging
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -42,6 +43,9 @@ type Store struct {
 	// Condition proves that a text is one harmless expression over columns, and
 	// gives the text to run.
 	Condition func(ctx context.Context, c engine.Conn, text string) (safe string, err error)
+	// Authorize gives the rights of a principal under the rules that hold in the
+	// view: what was granted may be revoked before the change.
+	Authorize func(ctx context.Context, v *catalog.View, who rbac.Principal) (rbac.Grant, error)
 	Now       func() time.Time
 	Super     string // the SuperTable's name
 }
@@ -129,6 +133,23 @@ func (s *Store) permit(g rbac.Grant, area string) error {
 	return nil
 }
 
+// still asks inside the transaction of a change what was asked before it: may
+// the principal do it under the rules that hold there (ADR 0012)?
+func (s *Store) still(g rbac.Grant, may func(rbac.Grant) error) catalog.Allow {
+	return func(ctx context.Context, v *catalog.View) error {
+		now, err := s.Authorize(ctx, v, g.Principal())
+		if err != nil {
+			return err
+		}
+		return may(now)
+	}
+}
+
+// use asks for what every change of an area needs.
+func (s *Store) use(area string) func(rbac.Grant) error {
+	return func(g rbac.Grant) error { return s.permit(g, area) }
+}
+
 // spelling gives an area the case that its first file gave it.
 func (s *Store) spelling(ctx context.Context, area string) (string, error) {
 	err := s.Catalog.Read(ctx, func(v *catalog.View) (err error) { area, err = v.StagedArea(ctx, area); return err })
@@ -186,7 +207,7 @@ func (s *Store) index(ctx context.Context, g rbac.Grant, lease, area string, ins
 		}
 		out = append(out, in.row)
 	}
-	return out, s.Catalog.AddStaged(ctx, lease, out)
+	return out, s.Catalog.AddStaged(ctx, lease, out, s.still(g, s.use(area)))
 }
 
 // publish gives the file a name that no other has: when this instant's is
@@ -334,7 +355,16 @@ func (s *Store) Get(ctx context.Context, g rbac.Grant, area, file string, w io.W
 
 // Remove removes a file; false when there is none. What was loaded from it
 // stays, and stays in the history.
-func (s *Store) Remove(ctx context.Context, g rbac.Grant, area, file string) (bool, error) {
+func (s *Store) Remove(ctx context.Context, g rbac.Grant, area, file string) (removed bool, err error) {
+	for again := true; ; again = false {
+		removed, err = s.remove(ctx, g, area, file)
+		if !again || !errors.Is(err, catalog.ErrLeaseLost) {
+			return removed, err
+		}
+	}
+}
+
+func (s *Store) remove(ctx context.Context, g rbac.Grant, area, file string) (bool, error) {
 	f, err := s.Find(ctx, g, area, file)
 	if errs.KindOf(err) == errs.NotFound {
 		return false, nil
@@ -353,7 +383,7 @@ func (s *Store) Remove(ctx context.Context, g rbac.Grant, area, file string) (bo
 	if _, err := folder.TraceStaged(lease, f.Area, f.File); err != nil {
 		return false, err
 	}
-	removed, err := s.Catalog.RemoveStaged(ctx, f.ID)
+	removed, err := s.Catalog.RemoveStaged(ctx, lease, f.ID, s.still(g, s.use(f.Area)))
 	if err != nil {
 		s.unpublish(lease, f.Area, f.File)
 		folder.RetireStaged(lease, f.Area, f.File)

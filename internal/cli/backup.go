@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,16 +13,23 @@ import (
 )
 
 func (a *app) backupCommand() *cobra.Command {
-	return &cobra.Command{
+	var verify bool
+	cmd := &cobra.Command{
 		Use:   "backup DIR",
 		Short: "Copy the SuperTable into a folder, while writers go on",
 		Long: `Backup copies the catalog with all its snapshots, every file that one of them
 names, the staging areas and a log into DIR, which must not exist or be empty
 and must lie outside of the home. Every file is verified on the way. DIR appears
-when everything in it is on disk; an interrupted backup leaves none.`,
-		Example: "  supertable backup /mnt/backup/sales-2026-11-26",
+when everything in it is on disk; an interrupted backup leaves none.
+
+With --verify nothing is copied: the backup that lies in DIR is read from end to
+end, and what a restore of it would refuse is an error.`,
+		Example: "  supertable backup /mnt/backup/sales-2026-11-26\n  supertable backup --verify /mnt/backup/sales-2026-11-26",
 		Args:    takes(1, 1, "DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if verify {
+				return a.verifyBackup(cmd.Context(), args[0])
+			}
 			return a.read(cmd.Context(), func(s session) error {
 				r, err := s.Backup(cmd.Context(), args[0])
 				if err != nil {
@@ -31,6 +39,18 @@ when everything in it is on disk; an interrupted backup leaves none.`,
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&verify, "verify", false, "read the backup that lies in DIR and copy nothing")
+	return cmd
+}
+
+func (a *app) verifyBackup(ctx context.Context, dir string) error {
+	return a.withLake(ctx, func(lake *supertable.Lake) error {
+		r, err := lake.VerifyBackup(ctx, a.flags.user, dir)
+		if err != nil {
+			return err
+		}
+		return a.printBackup("Verified", r)
+	})
 }
 
 func (a *app) restoreCommand() *cobra.Command {

@@ -20,6 +20,9 @@ func TestBackupCommands(t *testing.T) {
 	if err := json.Unmarshal([]byte(made), &b); err != nil || b.Snapshot == nil || *b.Snapshot != 1 || *b.Files < 3 || *b.Bytes < 1000 {
 		t.Errorf("backup: %s %v", made, err)
 	}
+	if got := l.ok("", "backup", "--verify", dir, "--format", "json"); got != made {
+		t.Errorf("verify: %s, want %s", got, made)
+	}
 	if got := l.ok("", "restore", dir, "--super", "copy", "--format", "json"); got != made {
 		t.Errorf("restore: %s, want %s", got, made)
 	}
@@ -43,6 +46,8 @@ func TestBackupCommands(t *testing.T) {
 	fails("not_found", "backup", filepath.Join(t.TempDir(), "b"), "--super", "none")
 	fails("not_found", "rebuild", "--super", "none")
 	fails("already_exists", "rebuild")
+	fails("denied", "backup", "--verify", dir, "--user", "bob")
+	fails("not_found", "backup", "--verify", filepath.Join(dir, "data"))
 	fails("denied", "restore", dir, "--super", "x", "--user", "bob")
 
 	catalog := filepath.Join(l.home, "default", "main", "catalog.db")

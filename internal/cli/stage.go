@@ -463,7 +463,11 @@ func (a *app) stageHistoryCommand() *cobra.Command {
 				}
 				l := listing{columns: []string{"time", "area", "file", "status", "reason", "table", "pipe", "inserted", "deleted", "snapshot", "principal"}}
 				for _, e := range list {
-					l.rows = append(l.rows, []any{e.Time, e.Area, e.File, e.Status, e.Reason, e.Table, e.Pipe, e.Inserted, e.Deleted, e.Snapshot, e.Principal})
+					var snapshot any // of what was loaded; there is none else
+					if e.Status == "loaded" {
+						snapshot = e.Snapshot
+					}
+					l.rows = append(l.rows, []any{e.Time, e.Area, e.File, e.Status, e.Reason, e.Table, e.Pipe, e.Inserted, e.Deleted, snapshot, e.Principal})
 				}
 				return a.printList(l)
 			})

@@ -148,6 +148,11 @@ func TestPipeCommands(t *testing.T) {
 	if got := stable(l.ok("", "stage", "history", "in", "--format", "csv")); strings.Count(got, "\n") != 3 || !strings.Contains(got, "v < 9: false for 1 row") {
 		t.Errorf("history: %s", got)
 	}
+	for format, want := range map[string]string{"json": `"snapshot":null,`, "ndjson": `"snapshot":null,`, "csv": ",0,0,,superuser\n"} { // of the quarantined one
+		if got := l.ok("", "stage", "history", "in", "--format", format); strings.Count(got, want) != 1 {
+			t.Errorf("history as %s: %s", format, got)
+		}
+	}
 	l.ok("", "pipe", "disable", "p")
 	if code, _, _ := l.run("", "pipe", "run", "p"); code != exitFailed {
 		t.Errorf("a disabled pipe: exit %d", code)
