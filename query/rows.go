@@ -62,6 +62,9 @@ func (q *run) makeView(ctx context.Context, r *reference, use statement.Use) err
 	if r.audit != nil {
 		return q.loadAudit(ctx, r)
 	}
+	if err := q.loadInside(ctx, r); err != nil {
+		return err
+	}
 	sql, err := r.sql(func(dead [][]uint64) (uint64, error) {
 		token, release, err := q.conn.Live(dead)
 		if err == nil {
@@ -80,6 +83,31 @@ func (q *run) makeView(ctx context.Context, r *reference, use statement.Use) err
 	}
 	if err := q.conn.Exec(ctx, "CREATE TEMP VIEW "+r.view+" AS "+sql); err != nil {
 		return q.wordError(ctx, err)
+	}
+	return nil
+}
+
+// loadInside puts many rows that the catalog itself holds into temporary
+// tables: a plan may read them more than once.
+func (q *run) loadInside(ctx context.Context, r *reference) error {
+	n := 0
+	for _, m := range r.members {
+		if m.scan == nil {
+			continue
+		}
+		err := m.scan.LoadInlined(func(rows array.RecordReader, columns string) (string, error) {
+			name := fmt.Sprintf("%s_in_%d", r.view, n)
+			n++
+			release, err := q.conn.Stream(name+"_rows", rows)
+			if err != nil {
+				return "", q.wordError(ctx, err)
+			}
+			defer release()
+			return name, q.wordError(ctx, q.conn.Exec(ctx, "CREATE TEMP TABLE "+name+" AS SELECT "+columns+" FROM "+name+"_rows"))
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

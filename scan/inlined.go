@@ -2,16 +2,140 @@ package scan
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/internal/errs"
 )
 
 // inlinedSQL gives rows of the catalog as VALUES: text in the engine's own
 // form, read by the engine's own casts.
 func (r *Scan) inlinedSQL(in inlinedRows) string {
+	if in.loaded != "" {
+		return "SELECT " + strings.Join(selectInlined(in.columns, r.columns), ", ") + " FROM " + in.loaded
+	}
 	return "SELECT " + strings.Join(selectInlined(in.columns, r.columns), ", ") + " FROM (" + InlinedValues(in.columns, in.rows) + ")"
+}
+
+// textRows is how many rows of the catalog a statement carries in its text: more
+// are quicker in a table of the connection.
+const textRows = 200
+
+// LoadInlined gives rows of the catalog, where they are many, to load, which
+// makes them a relation on the connection: the statement of rows, read from
+// there, has its columns. Load gives the relation's name.
+func (r *Scan) LoadInlined(load func(rows array.RecordReader, columns string) (name string, err error)) error {
+	for i := range r.inlined {
+		in := &r.inlined[i]
+		if len(in.rows) <= textRows {
+			continue
+		}
+		rr, columns, err := in.batch()
+		if err != nil {
+			return err
+		}
+		in.loaded, err = load(rr, columns)
+		rr.Release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// batch is the rows as the catalog has them, and the select list that reads
+// them as what they are.
+func (in *inlinedRows) batch() (array.RecordReader, string, error) {
+	fields, sel := make([]arrow.Field, len(in.columns)), make([]string, len(in.columns))
+	for i, c := range in.columns {
+		name := fmt.Sprintf("c%d", c.ID)
+		fields[i] = arrow.Field{Name: name, Type: arrow.BinaryTypes.String, Nullable: true}
+		switch {
+		case c.Type.Name == "blob":
+			fields[i].Type = arrow.BinaryTypes.Binary
+		case wholeType(c.Type):
+			fields[i].Type = arrow.PrimitiveTypes.Int64
+		}
+		sel[i] = "CAST(" + name + " AS " + c.Type.SQL() + ") AS " + name
+	}
+	schema := arrow.NewSchema(fields, nil)
+	rb := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer rb.Release()
+	for _, row := range in.rows {
+		for k, v := range row.Values {
+			if err := appendValue(rb.Field(k), v); err != nil {
+				return nil, "", err
+			}
+		}
+	}
+	rec := rb.NewRecordBatch()
+	defer rec.Release()
+	rr, err := array.NewRecordReader(schema, []arrow.RecordBatch{rec})
+	return rr, strings.Join(sel, ", "), err
+}
+
+func wholeType(t datafile.Type) bool {
+	switch t.Name {
+	case "boolean", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32":
+		return true
+	}
+	return false
+}
+
+func appendValue(b array.Builder, v any) error {
+	switch b := b.(type) {
+	case *array.Int64Builder:
+		n, err := wholeValue(v)
+		switch {
+		case err != nil:
+			return err
+		case v == nil:
+			b.AppendNull()
+		default:
+			b.Append(n)
+		}
+	case *array.BinaryBuilder:
+		switch x := v.(type) {
+		case nil:
+			b.AppendNull()
+		case []byte:
+			b.Append(x)
+		default:
+			b.Append([]byte(fmt.Sprint(x)))
+		}
+	case *array.StringBuilder:
+		switch x := v.(type) {
+		case nil:
+			b.AppendNull()
+		case []byte:
+			b.Append(string(x))
+		default:
+			b.Append(fmt.Sprint(x))
+		}
+	}
+	return nil
+}
+
+func wholeValue(v any) (int64, error) {
+	switch x := v.(type) {
+	case nil:
+		return 0, nil
+	case int64:
+		return x, nil
+	case bool:
+		return map[bool]int64{true: 1}[x], nil
+	}
+	n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64)
+	if err != nil {
+		return 0, errs.New(errs.Corrupt, "rows inside the catalog cannot be read as their columns")
+	}
+	return n, nil
 }
 
 // InlinedKeys gives some columns, and the row id as r, of rows of the catalog.
@@ -24,7 +148,7 @@ func InlinedKeys(columns []datafile.Column, rows []catalog.InlinedRow, want []da
 // AddInlined adds rows of the catalog to those that the scan yields.
 func (r *Scan) AddInlined(t catalog.InlinedTable, columns []datafile.Column, rows []catalog.InlinedRow) {
 	if len(rows) > 0 {
-		r.inlined = append(r.inlined, inlinedRows{t, columns, rows})
+		r.inlined = append(r.inlined, inlinedRows{table: t, columns: columns, rows: rows})
 	}
 }
 

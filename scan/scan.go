@@ -70,6 +70,7 @@ type inlinedRows struct {
 	table   catalog.InlinedTable
 	columns []datafile.Column
 	rows    []catalog.InlinedRow
+	loaded  string // the relation that has them on the connection; "": the statement's text
 }
 
 // Plan reads what the catalog has of a table, with the statistics of the
@@ -278,7 +279,7 @@ func (r *Scan) loadInlined(ctx context.Context, v *catalog.View) error {
 			return err
 		}
 		if len(rows) > 0 {
-			r.inlined = append(r.inlined, inlinedRows{it, cols, rows})
+			r.inlined = append(r.inlined, inlinedRows{table: it, columns: cols, rows: rows})
 			r.Counts.Rows += int64(len(rows))
 			r.Counts.RowsRead += int64(len(rows))
 		}
