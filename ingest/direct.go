@@ -184,7 +184,7 @@ func (f *fewRows) describe() ([]inColumn, bool) {
 		}
 		out[i] = inColumn{field.Name, t}
 	}
-	return out, len(out) > 0
+	return out, checkInput(out, Options{}) == nil // else the input itself is named
 }
 
 var plainTypes = map[arrow.Type]string{
