@@ -88,6 +88,7 @@ func fillBackup(t *testing.T, s *supertable.Session) {
 			t.Fatal(err)
 		}
 	}
+	must(s.SetOption(ctx, "", "data_inlining_row_limit", "0")) // in files
 	key := &supertable.WriteOptions{Key: []string{"id"}, Message: "two", WriteID: "w1"}
 	testdb.Write(t, s, "orders", "id:int64,v:text", `[{"id":1,"v":"a"},{"id":2,"v":"b"},{"id":3,"v":null}]`, nil)
 	testdb.Write(t, s, "orders", "id:int64,v:text", `[{"id":2,"v":"c"},{"id":4,"v":"d"}]`, key)
@@ -104,6 +105,8 @@ func fillBackup(t *testing.T, s *supertable.Session) {
 	must(err)
 	_, err = s.Alter(ctx, "orders", supertable.Alteration{RenameColumn: &supertable.RenameColumn{From: "v", To: "w"}})
 	must(err)
+	must(s.SetOption(ctx, "", "data_inlining_row_limit", ""))
+	testdb.Write(t, s, "orders", "id:int64,w:text", `[{"id":5,"w":"inside the catalog"}]`, nil)
 }
 
 func home(db *testdb.DB, super string) string { return filepath.Join(db.Home, "default", super) }

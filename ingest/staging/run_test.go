@@ -55,7 +55,9 @@ func store(t *testing.T, w Writer) *Store {
 	})
 	return &Store{
 		Catalog: c, Writer: w, Now: time.Now, Super: "super",
-		Authorize: func(_ context.Context, _ *catalog.View, who rbac.Principal) (rbac.Grant, error) { return rbac.Builtin(0).Grant(who) },
+		Authorize: func(_ context.Context, _ *catalog.View, who rbac.Principal) (rbac.Grant, error) {
+			return rbac.Builtin(0).Grant(who)
+		},
 		Engine:    func(context.Context) (engine.Engine, error) { return eng, nil },
 		Condition: func(_ context.Context, _ engine.Conn, text string) (string, error) { return text, nil },
 	}

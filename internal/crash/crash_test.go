@@ -3,6 +3,7 @@ package crash
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -264,6 +265,7 @@ func TestKillSweeper(t *testing.T) {
 	home, sd := filepath.Join(t.TempDir(), "home"), seed(t)
 	r := rand.New(rand.NewPCG(sd, 79))
 	next, m := 0, model{gone: true}
+	created(t, home) // or the first one may be killed before there is anything to sweep
 	for range max(3, kills(t)/5) {
 		done, doubt := start(t, home, "t", sd, next, next+1000).killAfter(t, r, next)
 		for ; next < done; next++ {
@@ -280,6 +282,19 @@ func TestKillSweeper(t *testing.T) {
 		}
 	}
 	swept(t, home)
+}
+
+// created makes the SuperTable that the processes write to.
+func created(t *testing.T, home string) {
+	t.Helper()
+	lake, err := supertable.Open(t.Context(), home, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = lake.Create(t.Context(), "default", "main", nil)
+	if err := errors.Join(err, lake.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestKillCreateAndDrop kills a process that makes a SuperTable and drops it:
