@@ -149,7 +149,8 @@ func (p *planned) generate() error {
 		stats(4, `printf('%08x', data_file_id % 1000) || 'aa'`, `'ff' || printf('%08x', data_file_id % 1000)`),
 		`UPDATE ducklake_table_stats SET record_count = record_count + 1000 * $N, next_row_id = next_row_id + 1000 * $N, file_size_bytes = file_size_bytes + $B * $N WHERE table_id = $T`,
 		`UPDATE ducklake_table_column_stats SET min_value = '0', max_value = '999999999999' WHERE table_id = $T AND column_id <= 2`,
-		`UPDATE ducklake_table_column_stats SET min_value = '', max_value = 'zzz' WHERE table_id = $T AND column_id > 2`,
+		`UPDATE ducklake_table_column_stats SET max_value = 'order-number-999999999999' WHERE table_id = $T AND column_id = 3`,
+		`UPDATE ducklake_table_column_stats SET min_value = '', max_value = 'zzz' WHERE table_id = $T AND column_id = 4`,
 		`UPDATE supertable_table SET version = $H + $S, rows = rows + 1000 * $N, files = files + $N, bytes = bytes + $B * $N WHERE table_id = $T`,
 		`COMMIT`,
 	} {
