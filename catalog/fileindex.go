@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"hash/fnv"
+	"log/slog"
 	"math/bits"
 	"os"
 	"path/filepath"
@@ -84,7 +85,7 @@ var indexTables = []string{"span", "open", "nulls", "evidence"}
 func newFileIndex(c *Catalog) *fileIndex {
 	x := &fileIndex{folder: c.folder, from: indexFrom, batch: indexBatch, behind: indexBehind, build: make(chan struct{}, 1)}
 	x.warn = func(doing string, err error) {
-		c.opts.Logger.Warn("the index of files is not used", "doing", doing, "cause", err.Error())
+		c.opts.Logger.Warn("the index of files is not used", slog.String("doing", doing), slog.String("cause", err.Error()))
 	}
 	x.off.Store(c.foreign)
 	return x

@@ -116,9 +116,8 @@ func (s *search) ids(ctx context.Context, w Where, limit int) ([]int64, verdict,
 // all takes the files of the one condition that has the fewest: each is asked
 // for some, then for more.
 func (s *search) all(ctx context.Context, list []Where, limit int) ([]int64, verdict, error) {
-	out := nothing
 	for n := min(64, limit); ; n = min(8*n, limit) {
-		out = nothing
+		out := nothing
 		for _, w := range list {
 			ids, verdict, err := s.ids(ctx, w, n)
 			if err != nil || verdict == found {

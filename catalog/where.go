@@ -10,11 +10,11 @@ import (
 // statistics of files can tell. Nil is anything.
 type Where interface{ where() }
 
-// WhereAll is all of them, WhereAny at least one.
-type (
-	WhereAll []Where
-	WhereAny []Where
-)
+// WhereAll is all of them.
+type WhereAll []Where
+
+// WhereAny is at least one of them.
+type WhereAny []Where
 
 // WhereBetween is a value of a top-level column from Lo to Hi, both included;
 // nil is no end. NULL is no value.
