@@ -35,7 +35,9 @@ func TestOrderKeepsOrder(t *testing.T) {
 			return fmt.Sprint([]float64{r.NormFloat64(), r.ExpFloat64() * 1e300, math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1), -r.ExpFloat64() * 1e-310}[r.IntN(7)])
 		},
 		"varchar": text, "uuid": text, "boolean": func() string { return []string{"true", "false", "0", "1"}[r.IntN(4)] },
-		"date": day, "timestamp": func() string { return day() + fmt.Sprintf(" %02d:%02d:%02d.%s", r.IntN(24), r.IntN(60), r.IntN(60), digits(6)) },
+		"date": day, "timestamp": func() string {
+			return day() + fmt.Sprintf(" %02d:%02d:%02d.%s", r.IntN(24), r.IntN(60), r.IntN(60), digits(6))
+		},
 	} {
 		typ, err := ParseLake(name)
 		if err != nil {
