@@ -466,8 +466,10 @@ func (j *job) catchUp(ctx context.Context, v *catalog.View, st *state) error {
 	if err != nil {
 		return err
 	}
-	if err := j.listFiles(ctx, v, st); err != nil {
-		return err
+	if !st.listed {
+		if err := j.listFiles(ctx, v, st); err != nil {
+			return err
+		}
 	}
 	heavy := !p.sameFile(j.plan) && j.raw.rows > smallRows || j.match.pendingBytes(st) > smallBytes || j.o.NewerThan != "" && j.moved(st) && j.raw.rows > smallRows
 	if heavy && j.attempt < maxAgain {
