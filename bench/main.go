@@ -3,7 +3,7 @@
 // so that its ratios mean something. It checks every answer: a fast wrong
 // answer is printed as wrong.
 //
-//	go run ./bench [-rows 10000000] [-files 100] [-runs 5] [-only regexp] [-o docs/benchmarks.md]
+//	go run ./bench [-rows 10000000] [-files 100] [-runs 5] [-only regexp] [-planfiles 1000000] [-o docs/benchmarks.md]
 package main
 
 import (
@@ -28,6 +28,8 @@ type bench struct {
 	dir   string
 	out   []row
 	peers peers
+
+	planFiles int64 // of the largest generated catalog
 }
 
 // row is one line of the result.
@@ -47,24 +49,24 @@ func main() {
 	runs := flag.Int("runs", 5, "runs of each query; the median counts")
 	only := flag.String("only", "", "run only the sections that match")
 	out := flag.String("o", "", "write the result to this Markdown file too")
+	planFiles := flag.Int64("planfiles", 1_000_000, "files of the largest catalog that planning is measured on")
 	flag.Parse()
-	if err := run(*rows, *files, *runs, *only, *out); err != nil {
+	b := &bench{ctx: context.Background(), rows: *rows, files: *files, runs: *runs, planFiles: *planFiles}
+	if err := b.run(*only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(rows int64, files, runs int, only, out string) error {
-	dir, err := os.MkdirTemp("", "supertable-bench-")
-	if err != nil {
+func (b *bench) run(only, out string) error {
+	var err error
+	if b.dir, err = os.MkdirTemp("", "supertable-bench-"); err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	re, err := regexp.Compile(only)
-	if err != nil {
+	defer func() { _ = os.RemoveAll(b.dir) }()
+	if b.only, err = regexp.Compile(only); err != nil {
 		return err
 	}
-	b := &bench{ctx: context.Background(), rows: rows, files: files, runs: runs, only: re, dir: dir}
 	if err := b.peers.open(b); err != nil {
 		return err
 	}
@@ -81,6 +83,7 @@ func run(rows int64, files, runs int, only, out string) error {
 		{"after", b.after},
 		{"commits", b.commits},
 		{"cold", b.cold},
+		{"planning", b.planning},
 	} {
 		if !b.only.MatchString(s.name) {
 			continue

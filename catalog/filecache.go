@@ -16,11 +16,12 @@ const maxCachedFiles = 1 << 18
 // files is a snapshot, so what was read under a head holds until there is
 // another one.
 type fileCache struct {
-	mu    sync.Mutex
-	head  int64 // guarded by mu, as everything below
-	size  int
-	files map[fileListKey][]File
-	stats map[leafKey]map[int64]datafile.Stats // by file
+	mu     sync.Mutex
+	head   int64 // guarded by mu, as everything below
+	size   int
+	files  map[fileListKey][]File
+	totals map[fileListKey]Totals
+	stats  map[leafKey]map[int64]datafile.Stats // by file
 }
 
 type fileListKey struct{ table, at int64 }
@@ -85,6 +86,13 @@ func (c *fileCache) list(head int64, k fileListKey) ([]File, bool) {
 	return files, ok && c.head == head
 }
 
+func (c *fileCache) total(head int64, k fileListKey) (Totals, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	total, ok := c.totals[k]
+	return total, ok && c.head == head
+}
+
 func (c *fileCache) leaf(head int64, k leafKey) (map[int64]datafile.Stats, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,7 +110,7 @@ func (c *fileCache) keep(head int64, n int, store func(*fileCache)) {
 	}
 	if head > c.head || c.files == nil || c.size+n > maxCachedFiles {
 		c.head, c.size = head, 0
-		c.files, c.stats = map[fileListKey][]File{}, map[leafKey]map[int64]datafile.Stats{}
+		c.files, c.stats, c.totals = map[fileListKey][]File{}, map[leafKey]map[int64]datafile.Stats{}, map[fileListKey]Totals{}
 	}
 	c.size += n + 1
 	store(c)

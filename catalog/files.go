@@ -60,10 +60,67 @@ func (f *File) Dirty() bool { return f.Delete != nil || f.Inlined > 0 }
 // Files lists the data files of table at snapshot at, in the order of their
 // ids, with the statistics of the given leaves.
 func (v *View) Files(ctx context.Context, table Table, at int64, stats []int64) ([]File, error) {
+	out, err := v.listFiles(ctx, table, at, nil)
+	if err != nil || len(out) == 0 {
+		return nil, err
+	}
+	if err := v.countInlined(ctx, table, at, out, nil); err != nil {
+		return nil, err
+	}
+	if err := v.loadRestored(ctx, table, out); err != nil {
+		return nil, err
+	}
+	return out, v.loadStats(ctx, table, out, stats)
+}
+
+// idsAtOnce bounds how many ids stand in one statement.
+const idsAtOnce = 500
+
+// filesOf is Files for some ids, ascending. What it costs depends on them alone.
+func (v *View) filesOf(ctx context.Context, table Table, at int64, stats, ids []int64) ([]File, error) {
+	out := []File{}
+	for part := range chunks(ids, idsAtOnce) {
+		files, err := v.listFiles(ctx, table, at, part)
+		if err != nil {
+			return nil, err
+		}
+		if err := v.countInlined(ctx, table, at, files, part); err != nil {
+			return nil, err
+		}
+		if err := v.restoredOf(ctx, files, part); err != nil {
+			return nil, err
+		}
+		if err := v.statsOf(ctx, table, files, stats, part); err != nil {
+			return nil, err
+		}
+		out = append(out, files...)
+	}
+	return out, nil
+}
+
+// marks gives what stands for a list of ids in a statement, and its arguments
+// behind the first ones.
+func marks(ids []int64, first ...any) (string, []any) {
+	for _, id := range ids {
+		first = append(first, id)
+	}
+	return strings.TrimSuffix(strings.Repeat("?,", len(ids)), ","), first
+}
+
+// listFiles reads the rows of the files that are there at a snapshot; ids, when
+// not nil, are those to read.
+func (v *View) listFiles(ctx context.Context, table Table, at int64, ids []int64) ([]File, error) {
+	only, args := "", []any{table.ID, at}
+	if ids != nil {
+		only, args = marks(ids, args...)
+		only = ` AND +f.table_id = ?1 AND f.data_file_id IN (` + only + `)`
+	} else {
+		only = ` AND f.table_id = ?1`
+	}
 	rows, err := v.q.QueryContext(ctx, `SELECT f.data_file_id, f.path, f.path_is_relative, f.file_format, f.record_count, f.file_size_bytes, coalesce(f.footer_size, 0), coalesce(f.row_id_start, 0), f.begin_snapshot, f.partial_max, f.mapping_id, f.encryption_key,
  d.delete_file_id, d.path, d.path_is_relative, d.format, d.delete_count, d.file_size_bytes, coalesce(d.footer_size, 0), d.begin_snapshot, d.partial_max, d.encryption_key
  FROM ducklake_data_file f LEFT JOIN ducklake_delete_file d ON d.table_id = f.table_id AND d.data_file_id = f.data_file_id AND d.begin_snapshot <= ?2 AND (d.end_snapshot IS NULL OR ?2 < d.end_snapshot)
- WHERE f.table_id = ?1 AND f.begin_snapshot <= ?2 AND (f.end_snapshot IS NULL OR ?2 < f.end_snapshot) ORDER BY f.data_file_id`, table.ID, at)
+ WHERE f.begin_snapshot <= ?2 AND (f.end_snapshot IS NULL OR ?2 < f.end_snapshot)`+only+` ORDER BY f.data_file_id`, args...)
 	if err != nil {
 		return nil, sqlError(ctx, err, "read the files")
 	}
@@ -83,14 +140,7 @@ func (v *View) Files(ctx context.Context, table Table, at int64, stats []int64) 
 	if err := rows.Err(); err != nil {
 		return nil, sqlError(ctx, err, "read the files")
 	}
-	_ = rows.Close()
-	if err := v.countInlined(ctx, table, at, out); err != nil {
-		return nil, err
-	}
-	if err := v.loadRestored(ctx, table, out); err != nil {
-		return nil, err
-	}
-	return out, v.loadStats(ctx, table, out, stats)
+	return out, nil
 }
 
 func (v *View) scanFile(ctx context.Context, rows *sql.Rows, table Table) (File, error) {
@@ -134,8 +184,9 @@ func optional(n sql.NullInt64) *int64 {
 
 func inlinedDeletes(table int64) string { return fmt.Sprintf("ducklake_inlined_delete_%d", table) }
 
-// countInlined fills in how many dead rows the catalog itself lists per file.
-func (v *View) countInlined(ctx context.Context, table Table, at int64, files []File) error {
+// countInlined fills in how many dead rows the catalog itself lists per file;
+// ids, when not nil, are those of the files.
+func (v *View) countInlined(ctx context.Context, table Table, at int64, files []File, ids []int64) error {
 	if len(files) == 0 {
 		return nil
 	}
@@ -147,7 +198,12 @@ func (v *View) countInlined(ctx context.Context, table Table, at int64, files []
 	for i := range files {
 		byID[files[i].ID] = &files[i]
 	}
-	rows, err := v.q.QueryContext(ctx, `SELECT file_id, count(*), max(begin_snapshot) FROM `+inlinedDeletes(table.ID)+` WHERE begin_snapshot <= ? GROUP BY file_id`, at)
+	only, args := "", []any{at}
+	if ids != nil {
+		only, args = marks(ids, args...)
+		only = ` AND file_id IN (` + only + `)`
+	}
+	rows, err := v.q.QueryContext(ctx, `SELECT file_id, count(*), max(begin_snapshot) FROM `+inlinedDeletes(table.ID)+` WHERE begin_snapshot <= ?`+only+` GROUP BY file_id`, args...)
 	if err != nil {
 		return sqlError(ctx, err, "read the deletes")
 	}
@@ -186,32 +242,82 @@ func (v *View) InlinedDeletes(ctx context.Context, table Table, file, at int64) 
 	return out, sqlError(ctx, rows.Err(), "read the deletes")
 }
 
+const selectStats = `SELECT data_file_id, column_id, coalesce(column_size_bytes, 0), value_count, null_count, min_value, max_value, contains_nan FROM ducklake_file_column_stats `
+
 // loadStats fills in the statistics of the leaves. When the files are few it
 // asks per file, else it reads each leaf's rows of the whole table once.
 func (v *View) loadStats(ctx context.Context, table Table, files []File, leaves []int64) error {
-	if len(leaves) == 0 || len(files) == 0 {
+	if len(files) <= 8 {
+		ids := make([]int64, len(files))
+		for i := range files {
+			ids[i] = files[i].ID
+		}
+		return v.statsOf(ctx, table, files, leaves, ids)
+	}
+	if len(leaves) == 0 {
 		return nil
 	}
-	byID := make(map[int64]*File, len(files))
-	for i := range files {
-		files[i].Stats = make(map[int64]datafile.Stats, len(leaves))
-		byID[files[i].ID] = &files[i]
-	}
-	const cols = `SELECT data_file_id, column_id, coalesce(column_size_bytes, 0), value_count, null_count, min_value, max_value, contains_nan FROM ducklake_file_column_stats `
+	byID := statsByFile(files, len(leaves))
 	for _, leaf := range leaves {
-		query, args := cols+`WHERE table_id = ? AND column_id = ?`, []any{table.ID, leaf}
-		if len(files) <= 8 {
-			marks := strings.TrimSuffix(strings.Repeat("?,", len(files)), ",")
-			query = cols + `WHERE table_id = ? AND column_id = ? AND data_file_id IN (` + marks + `)`
-			for _, f := range files {
-				args = append(args, f.ID)
-			}
-		}
-		if err := v.scanStats(ctx, byID, query, args); err != nil {
+		if err := v.scanStats(ctx, byID, selectStats+`WHERE table_id = ? AND column_id = ?`, []any{table.ID, leaf}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// statsOf fills in the statistics of files with these ids.
+func (v *View) statsOf(ctx context.Context, table Table, files []File, leaves, ids []int64) error {
+	if len(leaves) == 0 || len(files) == 0 {
+		return nil
+	}
+	byID := statsByFile(files, len(leaves))
+	for _, leaf := range leaves {
+		list, args := marks(ids, table.ID, leaf)
+		if err := v.scanStats(ctx, byID, selectStats+`WHERE table_id = ? AND column_id = ? AND data_file_id IN (`+list+`)`, args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// statsByFile gives each file room for statistics.
+func statsByFile(files []File, leaves int) map[int64]*File {
+	byID := make(map[int64]*File, len(files))
+	for i := range files {
+		files[i].Stats = make(map[int64]datafile.Stats, leaves)
+		byID[files[i].ID] = &files[i]
+	}
+	return byID
+}
+
+// rawStats are statistics as the catalog has them.
+type rawStats struct {
+	values, nulls sql.NullInt64
+	lo, hi        sql.NullString
+	nan           sql.NullBool
+}
+
+// stats gives what is known by them; ok is false when that is nothing: without
+// counts nothing is, and 0 and 0 is DuckDB's for types without bounds.
+func (r *rawStats) stats() (s datafile.Stats, ok bool) {
+	if !r.values.Valid || !r.nulls.Valid || r.values.Int64+r.nulls.Int64 == 0 {
+		return s, false
+	}
+	s.ValueCount, s.NullCount = r.values.Int64, r.nulls.Int64
+	if r.lo.Valid {
+		lo := r.lo.String
+		s.Min = &lo
+	}
+	if r.hi.Valid {
+		hi := r.hi.String
+		s.Max = &hi
+	}
+	if r.nan.Valid {
+		nan := r.nan.Bool
+		s.ContainsNaN = &nan
+	}
+	return s, true
 }
 
 func (v *View) scanStats(ctx context.Context, byID map[int64]*File, query string, args []any) error {
@@ -221,29 +327,18 @@ func (v *View) scanStats(ctx context.Context, byID map[int64]*File, query string
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var file int64
-		var s datafile.Stats
-		var values, nulls sql.NullInt64
-		var lo, hi sql.NullString
-		var nan sql.NullBool
-		if err := rows.Scan(&file, &s.ColumnID, &s.SizeBytes, &values, &nulls, &lo, &hi, &nan); err != nil {
+		var file, leaf, size int64
+		var raw rawStats
+		if err := rows.Scan(&file, &leaf, &size, &raw.values, &raw.nulls, &raw.lo, &raw.hi, &raw.nan); err != nil {
 			return sqlError(ctx, err, "read the statistics")
 		}
 		f := byID[file]
-		if f == nil || !values.Valid || !nulls.Valid || values.Int64+nulls.Int64 == 0 {
-			continue // without counts nothing is known; 0 and 0 is DuckDB's for types without bounds
+		s, ok := raw.stats()
+		if f == nil || !ok {
+			continue
 		}
-		s.ValueCount, s.NullCount = values.Int64, nulls.Int64
-		if lo.Valid {
-			s.Min = &lo.String
-		}
-		if hi.Valid {
-			s.Max = &hi.String
-		}
-		if nan.Valid {
-			s.ContainsNaN = &nan.Bool
-		}
-		f.Stats[s.ColumnID] = s
+		s.ColumnID, s.SizeBytes = leaf, size
+		f.Stats[leaf] = s
 	}
 	return sqlError(ctx, rows.Err(), "read the statistics")
 }

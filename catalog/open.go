@@ -74,6 +74,7 @@ type Catalog struct {
 	schemas  schemaCache
 	readers  readers
 	files    fileCache
+	index    *fileIndex
 	closing  sync.Once
 	file     os.FileInfo // of catalog.db when it was opened
 	closed   atomic.Bool
@@ -122,6 +123,7 @@ func Open(ctx context.Context, folder storage.Folder, o Options) (*Catalog, erro
 		_ = c.writer.Close()
 		return nil, lost(folder, err)
 	}
+	c.index = newFileIndex(c)
 	return c, nil
 }
 
@@ -133,7 +135,7 @@ func (c *Catalog) Close() error {
 		c.readers.close()
 		c.closed.Store(true)
 		c.log.working.Wait()
-		err = errors.Join(c.notes.close(), c.db.Close(), c.writer.Close())
+		err = errors.Join(c.notes.close(), c.index.close(), c.db.Close(), c.writer.Close())
 	})
 	return err
 }

@@ -274,7 +274,20 @@ func (v *View) loadRestored(ctx context.Context, table Table, files []File) erro
 	if len(files) == 0 || v.c != nil && v.c.foreign {
 		return nil
 	}
-	rows, err := v.q.QueryContext(ctx, `SELECT file_id, origin, written FROM supertable_restored WHERE table_id = ?`, table.ID)
+	return v.scanRestored(ctx, files, `SELECT file_id, origin, written FROM supertable_restored WHERE table_id = ?`, table.ID)
+}
+
+// restoredOf is loadRestored for files with these ids.
+func (v *View) restoredOf(ctx context.Context, files []File, ids []int64) error {
+	if len(files) == 0 || v.c != nil && v.c.foreign {
+		return nil
+	}
+	list, args := marks(ids)
+	return v.scanRestored(ctx, files, `SELECT file_id, origin, written FROM supertable_restored WHERE file_id IN (`+list+`)`, args...)
+}
+
+func (v *View) scanRestored(ctx context.Context, files []File, query string, args ...any) error {
+	rows, err := v.q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return sqlError(ctx, err, "read the files")
 	}

@@ -36,6 +36,7 @@ type View struct {
 	c    *Catalog
 	Head Snapshot // the newest snapshot
 
+	reading bool // not inside a commit, whose rows may yet go
 	didSync bool // foreign commits were recorded in this transaction
 	// settled, in a commit, is the schema version that was there before it: what
 	// is read of another one may be rolled back.
@@ -52,7 +53,7 @@ func (c *Catalog) Read(ctx context.Context, fn func(*View) error) error {
 		return sqlError(ctx, err, "read the catalog")
 	}
 	defer func() { _ = tx.Rollback() }()
-	v := &View{q: tx, c: c}
+	v := &View{q: tx, c: c, reading: true}
 	if v.Head, err = v.loadHead(ctx); err != nil {
 		return err
 	}

@@ -68,7 +68,13 @@ func (j *job) decideDirect(ctx context.Context, v *catalog.View) (*catalog.Chang
 	}
 	j.out = j.raw
 	if len(j.o.Key) > 0 && j.base.exists {
-		m := newMatcher(j)
+		m := newMatcher(j, j.raw)
+		if _, ok := m.fewInside(); !ok {
+			return nil, errAgain
+		}
+		if err := j.listFiles(ctx, v, j.base); err != nil {
+			return nil, err
+		}
 		if !m.direct(j.base) {
 			return nil, errAgain
 		}

@@ -210,7 +210,7 @@ func (j *job) checkStale(ctx context.Context, v *catalog.View, st *state) error 
 		return nil
 	}
 	j.out = j.raw
-	m := newMatcher(j)
+	m := newMatcher(j, j.out)
 	if err := m.run(ctx, st); err != nil {
 		return err
 	}

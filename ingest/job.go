@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -41,6 +40,7 @@ type job struct {
 	out     *stage // what is committed: raw, or raw without stale rows
 	stale   int64
 	match   *matcher
+	keys    *matcher // of all rows of the input, to list files by
 	deletes *deleteFiles
 	stages  []*stage
 
@@ -184,16 +184,6 @@ func (j *job) load(ctx context.Context, v *catalog.View) (*state, error) {
 	}
 	if err := j.loadInside(ctx, v, st); err != nil {
 		return nil, err
-	}
-	if len(j.o.Key) > 0 {
-		if st.files, err = v.Files(ctx, t, v.Head.ID, j.keyLeaves(st)); err != nil {
-			return nil, err
-		}
-		if j.o.UpTo > 0 {
-			st.files = slices.DeleteFunc(st.files, func(f catalog.File) bool {
-				return f.Begin > j.o.UpTo || f.PartialMax != nil && *f.PartialMax > j.o.UpTo
-			})
-		}
 	}
 	return st, j.findHollow(ctx, v, st)
 }
@@ -476,6 +466,11 @@ func (j *job) catchUp(ctx context.Context, v *catalog.View, st *state) error {
 	if err != nil {
 		return err
 	}
+	if !st.listed {
+		if err := j.listFiles(ctx, v, st); err != nil {
+			return err
+		}
+	}
 	heavy := !p.sameFile(j.plan) && j.raw.rows > smallRows || j.match.pendingBytes(st) > smallBytes || j.o.NewerThan != "" && j.moved(st) && j.raw.rows > smallRows
 	if heavy && j.attempt < maxAgain {
 		return errAgain
@@ -527,8 +522,14 @@ func (j *job) prepareIn(ctx context.Context, v *catalog.View, st *state, snapsho
 		if err := j.restage(ctx, p); err != nil {
 			return err
 		}
+		st.listed = false
 	} else {
 		j.plan = p
+	}
+	if !st.listed {
+		if err := j.listFiles(ctx, v, st); err != nil {
+			return err
+		}
 	}
 	if j.rights == nil { // they changed
 		if err := j.govern(); err != nil {
@@ -549,7 +550,7 @@ func (j *job) prepareIn(ctx context.Context, v *catalog.View, st *state, snapsho
 	}
 	if len(j.o.Key) > 0 && st.exists {
 		if j.match == nil || j.match.stage != j.out {
-			j.match = newMatcher(j)
+			j.match = newMatcher(j, j.out)
 			if j.deletes != nil {
 				j.deletes.dying = nil // of other keys
 			}

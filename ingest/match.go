@@ -36,8 +36,11 @@ type keyBound []*datafile.Bound
 // the engine then skips row groups by them.
 const fewKeys = 64
 
-func newMatcher(j *job) *matcher {
-	m := &matcher{j: j, stage: j.out, found: map[int64]datafile.Bitmap{}}
+func newMatcher(j *job, rows *stage) *matcher {
+	m := &matcher{j: j, stage: rows, found: map[int64]datafile.Bitmap{}}
+	if k := j.keys; k != nil && k.stage == rows {
+		m.few, m.fewIn, m.known = k.few, k.fewIn, k.known
+	}
 	for _, k := range j.o.Key {
 		for _, f := range j.plan.file {
 			if strings.EqualFold(f.in.Name, k) {

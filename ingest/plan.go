@@ -17,10 +17,13 @@ type state struct {
 	columns []datafile.Column
 	nextID  int64 // first column id that was never used
 	head    int64
-	files   []catalog.File // with the statistics of the key leaves
-	inside  []insideTable  // rows that the catalog itself holds
-	held    int64          // about how many those are, dead ones too
-	version int64          // of the table; read when there are rows inside
+	// files are those that may hold a key of the input, with the statistics of
+	// the key leaves, once they were listed.
+	files   []catalog.File
+	listed  bool
+	inside  []insideTable // rows that the catalog itself holds
+	held    int64         // about how many those are, dead ones too
+	version int64         // of the table; read when there are rows inside
 	// hollow are the top-level columns, by id, that never had a value: they
 	// may become any type, under a new id.
 	hollow map[int64]bool

@@ -25,7 +25,7 @@ func (j *job) dropStale(ctx context.Context, v *catalog.View, st *state) error {
 	if k := datafile.FindColumn(j.plan.columns, j.o.NewerThan); j.plan.columns[k].ID != st.columns[newer].ID {
 		return nil // it never had one, and takes the input's type
 	}
-	m := newMatcher(j)
+	m := newMatcher(j, j.out)
 	if err := m.loadFew(ctx); err != nil {
 		return err
 	}

@@ -92,7 +92,9 @@ func (p pruner) mayHold(f *catalog.File, e statement.Expr) bool {
 
 func (p pruner) stats(f *catalog.File, name string) (datafile.Column, datafile.Stats, bool) {
 	c, ok := p.column(name)
-	if !ok || f.PartialMax != nil {
+	// A file of several snapshots has bounds of all its rows, so of those that
+	// are there at an earlier one too.
+	if !ok {
 		return c, datafile.Stats{}, false
 	}
 	if c.Type.Name == "float64" && f.Written() < c.Begin { // other clients write a float32 in fewer digits: no bound for a float64

@@ -357,10 +357,17 @@ func (q *run) bind() error {
 func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, use statement.Use) error {
 	for _, m := range r.members {
 		p := newPredicates(m, use.Filter)
+		var total *catalog.Totals
+		files := func(ctx context.Context, t catalog.Table, at int64, leaves []int64) ([]catalog.File, error) {
+			s, err := v.SelectFiles(ctx, t, at, leaves, p.where())
+			total = s.Total
+			return s.Files, err
+		}
 		var err error
-		if m.scan, err = scan.Plan(ctx, v, m.table, r.at.ID, m.all, p.leaves(), v.PlannedFiles, p.mayHold); err != nil {
+		if m.scan, err = scan.Plan(ctx, v, m.table, r.at.ID, m.all, p.leaves(), files, p.mayHold); err != nil {
 			return err
 		}
+		m.scan.Counts.Of(total)
 		if m.access.Open() { // else the counts would tell of rows that do not exist for him
 			q.report.add(m.scan.Counts)
 		}

@@ -40,6 +40,14 @@ type Counts struct {
 	RowsRead                                     int64 // live rows of the files that are left
 }
 
+// Of takes the counts before pruning from the whole table; nil when every file
+// was counted.
+func (c *Counts) Of(total *catalog.Totals) {
+	if total != nil {
+		c.FilesTotal, c.BytesTotal, c.Rows = total.Files, total.Bytes, total.Rows
+	}
+}
+
 // Files lists the files of a table with statistics of some leaves.
 type Files func(ctx context.Context, t catalog.Table, at int64, leaves []int64) ([]catalog.File, error)
 
@@ -77,7 +85,7 @@ type inlinedRows struct {
 // leaves, and sorts its files into branches. keep decides from them alone
 // whether a file may hold a row that matters.
 //
-// files lists them: View.Files, or View.PlannedFiles outside a commit.
+// files lists them: View.Files, or what View.SelectFiles leaves of them.
 func Plan(ctx context.Context, v *catalog.View, t catalog.Table, at int64, cols []datafile.Column, leaves []int64, files Files, keep func(*catalog.File) bool) (*Scan, error) {
 	r := &Scan{table: t, at: at, columns: cols}
 	list, err := files(ctx, t, at, leaves)

@@ -5,6 +5,7 @@
 //	                     data/        data and delete files that the catalog names
 //	                     tmp/         unfinished files, one folder per lease; locks; spill
 //	                     staging/     staged input
+//	                     index/       derived: what finds files faster, made again when lost
 //	                     log/         what the commits changed: the catalog can be rebuilt from it
 package storage
 
@@ -46,6 +47,10 @@ func (f Folder) LeaseDir(lease string) string { return filepath.Join(f.root, "tm
 
 // Log is the folder of the log.
 func (f Folder) Log() string { return filepath.Join(f.root, "log") }
+
+// Index is the folder of what is derived from the catalog and the files, to
+// find things faster: it may be removed at any time.
+func (f Folder) Index() string { return filepath.Join(f.root, "index") }
 
 // SpillDir is where the engine may put what does not fit in memory.
 func (f Folder) SpillDir() string { return filepath.Join(f.root, "tmp", "spill") }
