@@ -61,6 +61,7 @@ func (l *ledger) add(o ledger) {
 	}
 	r.Seeds, r.Steps, r.Snapshots = r.Seeds+o.Random.Seeds, r.Steps+o.Random.Steps, r.Snapshots+o.Random.Snapshots
 	r.Failed = append(r.Failed, o.Random.Failed...)
+	l.Short = l.Short || o.Short
 	l.Versions, l.Day = cmp.Or(l.Versions, o.Versions), max(l.Day, o.Day)
 }
 
@@ -76,10 +77,10 @@ func page(l ledger) string {
 	}
 	fmt.Fprintf(&b, `# Interop report
 
-Made by `+"`make interop-report`"+` on %s from the results of the tests in interop/; not written by hand. Judge: %s, in a process of its own.
+Written by TestReport (`+"`make interop-report`"+`) on %s from what the tests in interop/ counted, never by hand. Judge: %s, in a process of its own. %s
 
-%s snapshots of %d lakes were read by both, each against the client that is attached to the head, with AT (VERSION), and against one attached to that snapshot: tables,
-columns, rows and change feed. %s
+%s snapshots of %d lakes were read by both: tables, columns, rows and change feed, by the client that is attached to the head, with AT (VERSION), and by one attached to the
+snapshot. %s
 
 %s
 
@@ -88,7 +89,7 @@ columns, rows and change feed. %s
 A number counts the snapshots that the operation made and that both clients read equally; of those that make no snapshot (expire, clean, checkpoint), the runs after which
 everything was equal. What a snapshot did is read from its catalog. – is a combination that does not exist or that no history had.
 
-`, l.Day, cmp.Or(l.Versions, "unknown"), grouped(snapshots), len(l.Histories), verdict(failed, "history differs", "histories differ"), randomText(l.Random))
+`, l.Day, cmp.Or(l.Versions, "unknown"), form(l.Short), grouped(snapshots), len(l.Histories), verdict(failed, "history differs", "histories differ"), randomText(l.Random))
 	directions := []string{oursToDuckDB, oursOnTheirs, duckDBToOurs, duckDBOnOurs, randomOurs, randomTheirs}
 	table(&b, "operation", l.Operations, directions)
 	b.WriteString("\n## Types\n\nLakes with values of the type, NULLs, extremes, in one file and in several, replaced and deleted, that both read equally.\n\n")
@@ -113,12 +114,20 @@ everything was equal. What a snapshot did is read from its catalog. – is a com
 	return b.String()
 }
 
+// form tells how thorough the runs were.
+func form(short bool) string {
+	if short {
+		return "This was the short form: the client attached to a snapshot looked at every third, and tables that a snapshot does not touch were not read again."
+	}
+	return "This was the long form."
+}
+
 func randomText(r randomRuns) string {
 	if r.Seeds == 0 {
 		return "No random history was part of it."
 	}
 	slices.Sort(r.Failed)
-	text := fmt.Sprintf("Random histories: %s seeds (%d to %d), %s steps by both clients in turn, %s snapshots read by both. %s",
+	text := fmt.Sprintf("Random histories: %s seeds (between %d and %d), %s steps by both clients in turn, %s snapshots read by both. %s",
 		grouped(r.Seeds), r.Least, r.Most, grouped(r.Steps), grouped(r.Snapshots), verdict(len(r.Failed), "seed differs", "seeds differ"))
 	if len(r.Failed) > 0 {
 		text += fmt.Sprintf(" %v", r.Failed)
@@ -178,7 +187,7 @@ func TestPage(t *testing.T) {
 	more.Random = randomRuns{Seeds: 2, Steps: 30, Snapshots: 25, Least: 7, Most: 8, Failed: []uint64{8}}
 	l.add(more)
 	got := page(l)
-	for _, want := range []string{"| append | 1,237 | – | – | – | – | – | 1 |", "| TestX/a b | 4 | equal |", "2 seeds (7 to 8), 30 steps", "1 seed differs. [8]"} {
+	for _, want := range []string{"| append | 1,237 | – | – | – | – | – | 1 |", "| TestX/a b | 4 | equal |", "2 seeds (between 7 and 8), 30 steps", "1 seed differs. [8]"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}

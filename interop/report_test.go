@@ -22,6 +22,7 @@ type ledger struct {
 	Clients    map[string]string         `json:"clients"`
 	Random     randomRuns                `json:"random"`
 	Versions   string                    `json:"versions"`
+	Short      bool                      `json:"short"` // some of it is
 	Day        string                    `json:"day"`
 }
 
@@ -186,6 +187,7 @@ func saveResults() error {
 		return err
 	}
 	now := time.Now()
+	results.Short = testing.Short()
 	results.Day = now.Format(time.DateOnly)
 	text, err := json.MarshalIndent(results.ledger, "", " ")
 	if err != nil {
