@@ -9,7 +9,8 @@ import (
 )
 
 // listFiles reads which files of the table may hold one of the input's keys,
-// as far as the catalog finds them without looking at all the others.
+// as far as the catalog finds them without looking at all the others. The view
+// may be newer than the state: files and their dead rows are those of the state.
 func (j *job) listFiles(ctx context.Context, v *catalog.View, st *state) error {
 	st.listed = true
 	if len(j.o.Key) == 0 || !st.exists {
@@ -19,7 +20,7 @@ func (j *job) listFiles(ctx context.Context, v *catalog.View, st *state) error {
 	if err != nil {
 		return err
 	}
-	s, err := v.SelectFiles(ctx, st.table, v.Head.ID, j.keyLeaves(st), where)
+	s, err := v.SelectFiles(ctx, st.table, st.head, j.keyLeaves(st), where)
 	if st.files = s.Files; err != nil {
 		return err
 	}

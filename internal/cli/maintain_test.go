@@ -28,6 +28,8 @@ func TestMaintenanceCommands(t *testing.T) {
 		code       int
 	}{
 		{"compact --format json", `{"error":{"kind":"not_found","message":"SuperTable not found: default/main"}}`, 1},
+		{"create --quiet", "", 0},
+		{"option set data_inlining_row_limit=0 --quiet", "", 0}, // what is maintained are files
 		{"write t " + filepath.Join(dir, "a.csv") + " --key k --quiet --format ndjson", "", 0},
 		{"write t " + filepath.Join(dir, "b.csv") + " --key k --quiet --format ndjson", "", 0},
 		{"write t " + filepath.Join(dir, "gone.csv") + " --key k --delete --quiet --format ndjson", "", 0},
