@@ -276,9 +276,9 @@ func (a *applier) addRows() error {
 }
 
 func (a *applier) insertRows(name string, first int64, columns []string, rows [][]any) error {
-	cols := "row_id, begin_snapshot, end_snapshot"
+	names := []string{"row_id", "begin_snapshot", "end_snapshot"}
 	for _, c := range columns {
-		cols += ", " + quoteName(c)
+		names = append(names, quoteName(c))
 	}
 	one := "(?,?,NULL" + strings.Repeat(",?", len(columns)) + "),"
 	for chunk := range chunks(rows, max(1, 2000/(len(columns)+2))) {
@@ -287,7 +287,7 @@ func (a *applier) insertRows(name string, first int64, columns []string, rows []
 			args = append(append(args, first, a.next.ID), row...)
 			first++
 		}
-		err := a.exec(`INSERT INTO `+quoteName(name)+` (`+cols+`) VALUES `+strings.TrimSuffix(strings.Repeat(one, len(chunk)), ","), args...)
+		err := a.exec(`INSERT INTO `+quoteName(name)+` (`+strings.Join(names, ", ")+`) VALUES `+strings.TrimSuffix(strings.Repeat(one, len(chunk)), ","), args...)
 		if err != nil {
 			return err
 		}
