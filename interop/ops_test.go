@@ -302,6 +302,17 @@ func (w *walk) keep(table string) op {
 	return chore
 }
 
+// firstInside reports whether a row of DuckDB's would be the first of the table
+// inside the catalog. It then makes the place, raises the schema version by
+// itself and can read the past with the columns of another version
+// (docs/format.md; seed 3017 of 15 steps showed it).
+func (w *walk) firstInside(table string) bool {
+	if w.lake.ours && !w.inside {
+		return false
+	}
+	return len(meta(w.t, w.catalog(), `SELECT 1 FROM ducklake_inlined_data_tables WHERE table_id = ?`, w.tableID(table, w.lastSnapshot()))) == 0
+}
+
 // their is one step in DuckDB.
 func (w *walk) their(table string) op {
 	w.t.Helper()
@@ -310,7 +321,11 @@ func (w *walk) their(table string) op {
 	q := "lake." + table
 	where := fmt.Sprintf(" WHERE id %% %d = %d", 1+w.IntN(12), w.IntN(3))
 	insert := func() string { return "INSERT INTO " + q + " BY NAME " + w.input(cols) }
-	switch k := w.IntN(26); {
+	k := w.IntN(26)
+	if (k < 4 || k >= 8 && k < 12 || k == 21 || k > 22) && w.firstInside(table) {
+		return pass
+	}
+	switch {
 	case k < 4:
 		return byDuckDB(insert())
 	case k < 8:

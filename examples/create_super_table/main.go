@@ -19,7 +19,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	lake, err := supertable.Open(ctx, defaults.Home(), nil)
+	lake, err := supertable.Open(ctx, defaults.Home(), defaults.Options())
 	if err != nil {
 		return err
 	}

@@ -29,10 +29,14 @@ func Home() string {
 	return filepath.Join(user, "supertable")
 }
 
+// Options make a file of every write, however small, so that the numbers of
+// files that the examples print mean something.
+func Options() *supertable.Options { return &supertable.Options{InlineRows: -1} }
+
 // Session opens the lake, makes the SuperTable when it is not there, and
 // enters it. The caller closes the lake.
 func Session(ctx context.Context) (*supertable.Lake, *supertable.Session, error) {
-	lake, err := supertable.Open(ctx, Home(), nil)
+	lake, err := supertable.Open(ctx, Home(), Options())
 	if err != nil {
 		return nil, nil, err
 	}
