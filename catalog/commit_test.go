@@ -568,3 +568,23 @@ func TestCommitRefusesDropped(t *testing.T) {
 		t.Errorf("got %v, want not_found", err)
 	}
 }
+
+// TestOpenBringsTheLogBack opens a catalog that other means took out of the
+// write-ahead log: a reader then holds no commit up.
+func TestOpenBringsTheLogBack(t *testing.T) {
+	c := newCatalog(t, nil)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other := raw(t, c)
+	exec(t, other, `PRAGMA journal_mode = DELETE`)
+	again, err := Open(t.Context(), c.folder, c.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = again.Close() }()
+	var mode string
+	if err := raw(t, c).QueryRowContext(t.Context(), `PRAGMA journal_mode`).Scan(&mode); err != nil || mode != "wal" {
+		t.Errorf("journal mode %q, %v", mode, err)
+	}
+}

@@ -124,7 +124,24 @@ func Open(ctx context.Context, folder storage.Folder, o Options) (*Catalog, erro
 		return nil, lost(folder, err)
 	}
 	c.index = newFileIndex(c)
+	c.keepWAL(ctx)
 	return c, nil
+}
+
+// keepWAL brings a catalog back to the write-ahead log that other means (VACUUM
+// INTO, a dump) took away: without it a commit waits for every reader. Where
+// somebody uses the catalog just now it stays as it is, which is slower.
+func (c *Catalog) keepWAL(ctx context.Context) {
+	if c.foreign {
+		return
+	}
+	var mode string
+	if err := c.db.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode); err != nil || strings.EqualFold(mode, "wal") {
+		return
+	}
+	if err := c.db.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode); err != nil {
+		c.opts.Logger.Info("the catalog has no write-ahead log", "error", err)
+	}
 }
 
 // Close ends the leases of this process and closes the catalog.
