@@ -140,7 +140,7 @@ func (c *Catalog) keepWAL(ctx context.Context) {
 		return
 	}
 	if err := c.db.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode); err != nil {
-		c.opts.Logger.Info("the catalog has no write-ahead log", "error", err)
+		c.opts.Logger.Info("the catalog has no write-ahead log", slog.Any("error", err))
 	}
 }
 
