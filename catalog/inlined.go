@@ -196,11 +196,16 @@ func (a *applier) inlineTable(columns []datafile.Column) error {
 	return a.makeInlined(a.Head.SchemaVersion+1, columns)
 }
 
+// inlinedName is the inlined table of the table's schema version.
+func (a *applier) inlinedName(version int64) string {
+	return fmt.Sprintf("ducklake_inlined_data_%d_%d", a.table.ID, version)
+}
+
 func (a *applier) makeInlined(version int64, columns []datafile.Column) error {
-	name := fmt.Sprintf("ducklake_inlined_data_%d_%d", a.table.ID, version)
+	name := a.inlinedName(version)
 	cols := []string{"row_id BIGINT", "begin_snapshot BIGINT", "end_snapshot BIGINT"}
 	for _, c := range columns {
-		cols = append(cols, quoteName(c.Name)+" "+inlinedType(c.Type))
+		cols = append(cols, quoteName(c.Name)+" "+InlinedType(c.Type))
 	}
 	if err := a.exec(`CREATE TABLE ` + quoteName(name) + ` (` + strings.Join(cols, ", ") + `)`); err != nil {
 		return err
@@ -305,9 +310,8 @@ func (a *applier) inlinedTarget() (string, error) {
 	if err != nil {
 		return "", sqlError(a.ctx, err, "read the schema versions")
 	}
-	name := fmt.Sprintf("ducklake_inlined_data_%d_%d", a.table.ID, version)
 	if n > 0 {
-		return name, nil
+		return a.inlinedName(version), nil
 	}
 	cols, err := a.columnsAfter()
 	if err != nil {
@@ -319,7 +323,7 @@ func (a *applier) inlinedTarget() (string, error) {
 		}
 		a.schema, version = true, a.Head.SchemaVersion+1
 	}
-	return fmt.Sprintf("ducklake_inlined_data_%d_%d", a.table.ID, version), a.makeInlined(version, cols)
+	return a.inlinedName(version), a.makeInlined(version, cols)
 }
 
 // endInlined ends rows inside the catalog.
@@ -350,9 +354,9 @@ func (a *applier) endIn(t InlinedTable, ids []int64) error {
 	return nil
 }
 
-// inlinedType is how SQLite declares a column of an inlined table: what it has
+// InlinedType is how SQLite declares a column of an inlined table: what it has
 // neither integers nor bytes for is text. DuckDB holds the values against it.
-func inlinedType(t datafile.Type) string {
+func InlinedType(t datafile.Type) string {
 	switch t.Name {
 	case "boolean", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32":
 		return "BIGINT"

@@ -56,9 +56,6 @@ func (j *job) mayStayInside(p *plan) bool {
 	if j.raw != nil {
 		return j.raw.inside != nil && !j.outside && scan.Inlinable(insideColumns(p, j.o))
 	}
-	if j.limits == nil { // a rewrite of the table
-		return false
-	}
 	most := j.limits["data_inlining_row_limit"]
 	switch {
 	case j.outside, most == 0, j.o.Move != nil, strings.HasPrefix(j.name, "__"), j.base.held > holdFactor*j.limits["flush_rows"]:

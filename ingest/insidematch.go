@@ -132,21 +132,35 @@ func (m *matcher) exactKeys(st *state, t insideTable) (names []string, keys [][]
 	if m.stage.inside == nil || m.j.o.UpTo > 0 {
 		return nil, nil
 	}
-	at := make([]int, len(m.keys))
-	for i, k := range m.keys {
+	for _, k := range m.keys {
 		c := datafile.FindColumn(st.columns, k.Name)
 		if c < 0 || !scan.ExactText(k.Type) {
 			return nil, nil
 		}
 		n := slices.IndexFunc(t.columns, func(c2 datafile.Column) bool { return c2.ID == st.columns[c].ID })
-		at[i] = slices.IndexFunc(m.stage.inside.columns, func(c2 datafile.Column) bool { return c2.Name == k.Name })
-		if n < 0 || at[i] < 0 || !t.columns[n].Type.Same(k.Type) {
+		if n < 0 || !t.columns[n].Type.Same(k.Type) {
 			return nil, nil
 		}
 		names = append(names, t.columns[n].Name)
 	}
+	keys, ok := m.stage.inside.distinct(m.keys)
+	if !ok {
+		return nil, nil
+	}
+	return names, keys
+}
+
+// distinct gives the distinct values that some columns of the rows have; ok is
+// false when the rows lack one of the columns.
+func (in *inside) distinct(columns []datafile.Column) (keys [][]any, ok bool) {
+	at := make([]int, len(columns))
+	for i, k := range columns {
+		if at[i] = slices.IndexFunc(in.columns, func(c datafile.Column) bool { return c.Name == k.Name }); at[i] < 0 {
+			return nil, false
+		}
+	}
 	seen := map[string]bool{}
-	for _, row := range m.stage.inside.rows {
+	for _, row := range in.rows {
 		key := make([]any, len(at))
 		for i, c := range at {
 			key[i] = row[c]
@@ -156,7 +170,7 @@ func (m *matcher) exactKeys(st *state, t insideTable) (names []string, keys [][]
 			keys = append(keys, key)
 		}
 	}
-	return names, keys
+	return keys, true
 }
 
 // keyColumns are the keys in the types of the plan, as columns of the table.
@@ -259,33 +273,23 @@ func columnNames(cols []datafile.Column) []string {
 	return out
 }
 
-// fewInside gives the distinct keys of rows in memory as texts.
+// fewInside gives the distinct keys of rows in memory as texts, when they are few.
 func (m *matcher) fewInside() ([][]any, bool) {
-	in := m.stage.inside
-	at := make([]int, len(m.keys))
-	for i, k := range m.keys {
-		if at[i] = slices.IndexFunc(in.columns, func(c datafile.Column) bool { return c.Name == k.Name }); at[i] < 0 || k.Type.Name == "blob" {
-			return nil, false
-		}
+	keys, ok := m.stage.inside.distinct(m.keys)
+	if !ok || len(keys) > fewKeys {
+		return nil, false
 	}
-	seen := map[string]bool{}
-	var out [][]any
-	for _, row := range in.rows {
-		key := make([]any, len(at))
-		for i, c := range at {
-			if row[c] != nil {
-				key[i] = fmt.Sprint(row[c])
+	for _, key := range keys {
+		for i, v := range key {
+			if _, raw := v.([]byte); raw {
+				return nil, false
+			}
+			if v != nil {
+				key[i] = fmt.Sprint(v)
 			}
 		}
-		if id := keyText(key); !seen[id] {
-			seen[id] = true
-			out = append(out, key)
-		}
-		if len(out) > fewKeys {
-			return nil, false
-		}
 	}
-	return out, true
+	return keys, true
 }
 
 func keyName(i int) string { return fmt.Sprintf("k%d", i) }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -153,8 +154,8 @@ func (m *matcher) blame(ctx context.Context, st *state, files []*catalog.File, e
 
 // matchError types an error of a statement over the table's files.
 func (j *job) matchError(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, errAgain) {
+		return err
 	}
 	if cerr := errs.FromContext(ctx, "match keys"); cerr != nil {
 		return cerr

@@ -59,7 +59,7 @@ func (in *inlinedRows) batch() (array.RecordReader, string, error) {
 		switch {
 		case c.Type.Name == "blob":
 			fields[i].Type = arrow.BinaryTypes.Binary
-		case wholeType(c.Type):
+		case catalog.InlinedType(c.Type) == "BIGINT":
 			fields[i].Type = arrow.PrimitiveTypes.Int64
 		}
 		sel[i] = "CAST(" + name + " AS " + c.Type.SQL() + ") AS " + name
@@ -78,14 +78,6 @@ func (in *inlinedRows) batch() (array.RecordReader, string, error) {
 	defer rec.Release()
 	rr, err := array.NewRecordReader(schema, []arrow.RecordBatch{rec})
 	return rr, strings.Join(sel, ", "), err
-}
-
-func wholeType(t datafile.Type) bool {
-	switch t.Name {
-	case "boolean", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32":
-		return true
-	}
-	return false
 }
 
 func appendValue(b array.Builder, v any) error {
