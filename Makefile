@@ -123,8 +123,9 @@ bench: deps compiler ## ratios to raw DuckDB and DuckLake; BENCH=regexp, ARGS='-
 .PHONY: bench-peers
 bench-peers: deps compiler ## beside DuckLake, delta-rs and pyiceberg; ARGS='--rows 1000000'
 	@scripts/venv.sh $(CACHE)/peers duckdb==1.5.5 pytz deltalake pyarrow 'pyiceberg[sql-sqlite]' matplotlib
+	-@scripts/deps.sh flights
 	$(GO) build -o $(CACHE)/bin/ours ./bench/ours
-	ST_OURS=$(CACHE)/bin/ours PYTHONDONTWRITEBYTECODE=1 $(CACHE)/peers/bin/python bench/peers/run.py $(ARGS)
+	ST_DATA=$(CACHE)/data ST_OURS=$(CACHE)/bin/ours PYTHONDONTWRITEBYTECODE=1 $(CACHE)/peers/bin/python bench/peers/run.py $(ARGS)
 
 .PHONY: check
 check: test quickstart ## before a change is proposed: test, then the quickstart

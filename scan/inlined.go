@@ -25,7 +25,7 @@ func (r *Scan) inlinedSQL(in inlinedRows) string {
 
 // textRows is how many rows of the catalog a statement carries in its text: more
 // are quicker in a table of the connection.
-const textRows = 200
+const textRows = 24
 
 // LoadInlined gives rows of the catalog, where they are many, to load, which
 // makes them a relation on the connection: the statement of rows, read from

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,6 +28,7 @@ type command struct {
 	Op      string   `json:"op"` // open, reopen, append, rows, upsert, delete, query, history, bytes
 	Dir     string   `json:"dir"`
 	Files   []string `json:"files"`
+	Table   string   `json:"table"` // of append and query; t when empty
 	File    string   `json:"file"`
 	Key     []string `json:"key"`
 	N       int      `json:"n"`
@@ -34,6 +36,8 @@ type command struct {
 	SQL     string   `json:"sql"` // {t} is the table
 	Filter  bool     `json:"filter"`
 }
+
+func (c command) table() string { return cmp.Or(c.Table, "t") }
 
 // answer is what came of it.
 type answer struct {
@@ -87,7 +91,7 @@ func (s *server) do(c command) (answer, error) {
 		err = s.reopen(c.Dir)
 	case "append":
 		for _, f := range c.Files {
-			if _, err = s.session.WriteFiles(s.ctx, "t", []string{f}, nil); err != nil {
+			if _, err = s.session.WriteFiles(s.ctx, c.table(), []string{f}, nil); err != nil {
 				break
 			}
 		}
@@ -178,7 +182,7 @@ func (s *server) query(c command) ([][]any, error) {
 	if c.Filter {
 		session = s.viewer
 	}
-	rows, err := session.Query(s.ctx, strings.ReplaceAll(c.SQL, "{t}", "t"), nil)
+	rows, err := session.Query(s.ctx, strings.ReplaceAll(c.SQL, "{t}", c.table()), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -32,19 +32,20 @@ class Raw:
 
     def open(self, dir):
         self.dir = pathlib.Path(dir)
-        (self.dir / "t").mkdir(parents=True, exist_ok=True)
+        self.dir.mkdir(parents=True, exist_ok=True)
         self.con, self.n = connect(), 0
 
-    def append(self, files):
+    def append(self, files, table="t"):
+        (self.dir / table).mkdir(exist_ok=True)
         for f in files:
-            self.con.execute(f"COPY (FROM read_parquet('{f}')) TO '{self.dir}/t/{self.n}.parquet' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3)")
+            self.con.execute(f"COPY (FROM read_parquet('{f}')) TO '{self.dir}/{table}/{self.n}.parquet' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3)")
             self.n += 1
 
-    def relation(self):
-        return f"read_parquet('{self.dir}/t/*.parquet')"
+    def relation(self, table):
+        return f"read_parquet('{self.dir}/{table}/*.parquet')"
 
-    def query(self, sql):
-        return self.con.execute(sql.replace("{t}", self.relation())).fetchall()
+    def query(self, sql, table="t"):
+        return self.con.execute(sql.replace("{t}", self.relation(table))).fetchall()
 
 
 class DuckLake(Raw):
@@ -57,16 +58,16 @@ class DuckLake(Raw):
         for name in ("sqlite_scanner", "ducklake"):
             self.con.execute(f"LOAD '{EXTENSIONS}/{name}.duckdb_extension'")
         self.con.execute(f"ATTACH 'ducklake:sqlite:{self.dir}/catalog.db' AS lake (DATA_PATH '{self.dir}/data/', META_JOURNAL_MODE 'WAL')")
-        self.made = False
+        self.made = set()
 
-    def append(self, files):
+    def append(self, files, table="t"):
         for f in files:
-            verb = "INSERT INTO lake.t" if self.made else "CREATE TABLE lake.t AS"
+            verb = f"INSERT INTO lake.{table}" if table in self.made else f"CREATE TABLE lake.{table} AS"
             self.con.execute(f"{verb} FROM read_parquet('{f}')")
-            self.made = True
+            self.made.add(table)
 
-    def relation(self):
-        return "lake.t"
+    def relation(self, table):
+        return f"lake.{table}"
 
     def upsert(self, file, key):
         on = " AND ".join(f"t.{k} IS NOT DISTINCT FROM s.{k}" for k in key)
@@ -95,9 +96,9 @@ class Delta:
     def table(self, name="t"):
         return self.lib.DeltaTable(f"{self.dir}/{name}")
 
-    def append(self, files):
+    def append(self, files, table="t"):
         for f in files:
-            self.lib.write_deltalake(f"{self.dir}/t", pq.read_table(f), mode="append")
+            self.lib.write_deltalake(f"{self.dir}/{table}", pq.read_table(f), mode="append")
 
     def merge(self, file, key):
         on = " AND ".join(f"t.{k} = s.{k}" for k in key)
@@ -109,8 +110,8 @@ class Delta:
     def delete(self, file, key):
         self.merge(file, key).when_matched_delete().execute()
 
-    def query(self, sql):
-        self.con.register("delta_t", self.table().to_pyarrow_dataset())
+    def query(self, sql, table="t"):
+        self.con.register("delta_t", self.table(table).to_pyarrow_dataset())
         return self.con.execute(sql.replace("{t}", "delta_t")).fetchall()
 
     def rows(self, n, writers):
@@ -139,16 +140,16 @@ class Iceberg:
             self.catalog.create_table(f"b.{name}", schema)
         return self.catalog.load_table(f"b.{name}")
 
-    def append(self, files):
+    def append(self, files, table="t"):
         for f in files:
             rows = pq.read_table(f)
-            self.made("t", rows.schema).append(rows)
+            self.made(table, rows.schema).append(rows)
 
     def upsert(self, file, key):
         self.catalog.load_table("b.t").upsert(pq.read_table(file), join_cols=key)
 
-    def query(self, sql):
-        self.con.register("iceberg_t", self.catalog.load_table("b.t").scan().to_arrow())
+    def query(self, sql, table="t"):
+        self.con.register("iceberg_t", self.catalog.load_table(f"b.{table}").scan().to_arrow())
         return self.con.execute(sql.replace("{t}", "iceberg_t")).fetchall()
 
     def rows(self, n, writers):
@@ -202,7 +203,7 @@ def main():
                 sql = c["sql"]
                 if c.get("filter"):
                     sql = sql.replace("{t}", "(FROM {t} WHERE tag < 50)")
-                a["rows"] = [[text(v) for v in r] for r in peer.query(sql)]
+                a["rows"] = [[text(v) for v in r] for r in peer.query(sql, c.get("table") or "t")]
             elif op == "bytes":
                 a["value"] = folder_bytes(where)
             elif op == "history":

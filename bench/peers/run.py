@@ -176,6 +176,7 @@ class Run:
 
     def sections(self):
         return {
+            "bulk": self.bulk,
             "clean": lambda: self.queries("clean", self.systems),
             "filter": lambda: self.queries("with a row filter", self.systems, filter=True),
             "upsert": self.upserts,
@@ -185,6 +186,17 @@ class Run:
             "commits": self.commits,
             "history": self.history,
         }
+
+    def bulk(self):
+        """3M flights (made rows, if the file is not at hand) in one append."""
+        flights = pathlib.Path(os.environ.get("ST_DATA", "")) / "flights-3m.parquet"
+        if not flights.exists():
+            flights = self.file("flights", f"SELECT {COLUMNS.format(v=0)} FROM range(3000000) r(i)")
+        want = self.model.execute(f"SELECT count(*) FROM read_parquet('{flights}')").fetchone()[0]
+        for s in self.systems:
+            answers = [s.do(op="append", files=[str(flights)], table=f"bulk{n}") for n in range(self.a.runs)]
+            rows = s.do(op="query", sql="SELECT count(*) FROM {t}", table="bulk0").get("rows")
+            self.cell("append 3,000,000 flights in one append", s.name, answers, lambda _, rows=rows: rows == [[str(want)]])
 
     def upserts(self):
         """One row, 0.01 % and 1 % of the rows, by keys of one and two columns and of random text; each several
@@ -357,7 +369,7 @@ def main():
     p.add_argument("--commits", type=int, default=1000)
     p.add_argument("--snapshots", type=int, default=10_000)
     p.add_argument("--patience", type=float, default=60, help="seconds that one system may take to fill its history, and four times as many for all its upserts and deletes")
-    p.add_argument("--only", default=[], type=lambda s: s.split(","), help="sections: clean,filter,upsert,delete,after,cold,commits,history")
+    p.add_argument("--only", default=[], type=lambda s: s.split(","), help="sections: bulk,clean,filter,upsert,delete,after,cold,commits,history")
     p.add_argument("--systems", default=",".join(SYSTEMS), type=lambda s: s.split(","))
     p.add_argument("--out", default="docs/benchmarks-peers.md")
     run = Run(p.parse_args())
