@@ -3,6 +3,7 @@ package catalog
 import (
 	"database/sql"
 	"errors"
+	"maps"
 
 	"github.com/supertable-go/supertable/datafile"
 )
@@ -59,6 +60,24 @@ type tableStats struct {
 }
 
 func (a *applier) loadTableStats() (tableStats, error) {
+	w, remembered := remembering(a.q)
+	if remembered {
+		if t := w.mem.table(a.table.ID); t.stats != nil {
+			if !t.dirtyStats {
+				agrees(*t.stats, a.askTableStats)
+			}
+			return *t.stats, nil
+		}
+	}
+	s, err := a.askTableStats()
+	if err == nil && s.known && remembered {
+		kept := s
+		w.mem.table(a.table.ID).stats = &kept
+	}
+	return s, err
+}
+
+func (a *applier) askTableStats() (tableStats, error) {
 	var s tableStats
 	err := a.q.QueryRowContext(a.ctx, `SELECT record_count, next_row_id, file_size_bytes FROM ducklake_table_stats WHERE table_id = ?`, a.table.ID).Scan(&s.records, &s.nextRowID, &s.bytes)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -69,6 +88,12 @@ func (a *applier) loadTableStats() (tableStats, error) {
 }
 
 func (a *applier) storeTableStats(s tableStats) error {
+	if w, ok := remembering(a.q); ok && s.known {
+		w.writes++
+		t := w.mem.table(a.table.ID)
+		t.stats, t.dirtyStats = &s, true
+		return nil
+	}
 	if s.known {
 		return a.exec(`UPDATE ducklake_table_stats SET record_count = ?, next_row_id = ?, file_size_bytes = ? WHERE table_id = ?`, s.records, s.nextRowID, s.bytes, a.table.ID)
 	}
@@ -139,6 +164,23 @@ func (a *applier) columnsAfter() ([]datafile.Column, error) {
 
 // allColumnStats reads what is known of the table's columns.
 func (a *applier) allColumnStats() (map[int64]columnStats, error) {
+	w, remembered := remembering(a.q)
+	if remembered {
+		if t := w.mem.table(a.table.ID); t.columns != nil {
+			if len(t.dirtyColumns) == 0 {
+				agrees(t.columns, a.askColumnStats)
+			}
+			return maps.Clone(t.columns), nil
+		}
+	}
+	out, err := a.askColumnStats()
+	if err == nil && remembered {
+		w.mem.table(a.table.ID).columns = maps.Clone(out)
+	}
+	return out, err
+}
+
+func (a *applier) askColumnStats() (map[int64]columnStats, error) {
 	rows, err := a.q.QueryContext(a.ctx, `SELECT column_id, contains_null, contains_nan, min_value, max_value FROM ducklake_table_column_stats WHERE table_id = ?`, a.table.ID)
 	if err != nil {
 		return nil, sqlError(a.ctx, err, "read the statistics")
@@ -199,12 +241,32 @@ func (a *applier) storeColumnStats(id int64, c *columnStats, defaulted bool) err
 	switch {
 	case c.unknown && c.known:
 		return a.forgetColumn(id)
+	case c.known && a.holdColumn(id, c):
+		return nil
 	case c.known:
 		return a.exec(`UPDATE ducklake_table_column_stats SET contains_null = ?, contains_nan = ?, min_value = ?, max_value = ? WHERE table_id = ? AND column_id = ?`, c.null, c.nan, c.lo, c.hi, a.table.ID, id)
 	case c.unknown || defaulted: // the default is a value too
 		return nil
 	}
 	return a.exec(`INSERT INTO ducklake_table_column_stats (table_id, column_id, contains_null, contains_nan, min_value, max_value, extra_stats) VALUES (?, ?, ?, ?, ?, ?, NULL)`, a.table.ID, id, c.null, c.nan, c.lo, c.hi)
+}
+
+// holdColumn holds back what is known of a column from now on.
+func (a *applier) holdColumn(id int64, c *columnStats) bool {
+	w, ok := remembering(a.q)
+	if !ok {
+		return false
+	}
+	t := w.mem.table(a.table.ID)
+	if _, known := t.columns[id]; !known {
+		return false
+	}
+	if t.dirtyColumns == nil {
+		t.dirtyColumns = map[int64]bool{}
+	}
+	w.writes++
+	t.columns[id], t.dirtyColumns[id] = *c, true
+	return true
 }
 
 func (a *applier) forgetColumn(id int64) error {

@@ -72,18 +72,48 @@ func appendAudit(ctx context.Context, q querier, link func(last AuditHead) []Aud
 	if err != nil {
 		return err
 	}
+	w, remembered := remembering(q)
 	last.Seq = max(last.Seq, last.newest) // they differ after tampering only: go on, visibly broken
 	rows := link(last)
-	stmts := make([]statement, 0, len(rows)+1)
 	for _, r := range rows {
-		stmts = append(stmts, statement{`INSERT INTO supertable_audit (seq, time, principal, content, hash) VALUES (?, ?, ?, ?, ?)`, []any{r.Seq, r.Time, r.Principal, r.Content, r.Hash}})
-		last.Seq, last.Hash = r.Seq, r.Hash
+		args := []any{r.Seq, r.Time, r.Principal, r.Content, r.Hash}
+		if remembered {
+			w.writes++
+			err = w.own(ctx, insertAudit, args...)
+		} else {
+			err = execAll(ctx, q, []statement{{insertAudit, args}})
+		}
+		if err != nil {
+			return err
+		}
+		last.Seq, last.Hash, last.newest = r.Seq, r.Hash, r.Seq
 	}
-	stmts = append(stmts, statement{`UPDATE supertable_audit_head SET seq = ?, hash = ?`, []any{last.Seq, last.Hash}})
-	return execAll(ctx, q, stmts)
+	if remembered {
+		w.mem.audit, w.mem.trail = &last, true
+		return nil
+	}
+	return execAll(ctx, q, []statement{{`UPDATE supertable_audit_head SET seq = ?, hash = ?`, []any{last.Seq, last.Hash}}})
 }
 
+const insertAudit = `INSERT INTO supertable_audit (seq, time, principal, content, hash) VALUES (?, ?, ?, ?, ?)`
+
 func auditHead(ctx context.Context, q querier) (AuditHead, error) {
+	w, remembered := remembering(q)
+	if remembered && w.mem.audit != nil {
+		if !w.mem.trail {
+			agrees(*w.mem.audit, func() (AuditHead, error) { return askAuditHead(ctx, q) })
+		}
+		return *w.mem.audit, nil
+	}
+	h, err := askAuditHead(ctx, q)
+	if err == nil && remembered {
+		kept := h
+		w.mem.audit = &kept
+	}
+	return h, err
+}
+
+func askAuditHead(ctx context.Context, q querier) (AuditHead, error) {
 	var h AuditHead
 	err := q.QueryRowContext(ctx, `SELECT seq, hash, trimmed_seq, trimmed_hash, coalesce((SELECT max(seq) FROM supertable_audit), 0) FROM supertable_audit_head`).
 		Scan(&h.Seq, &h.Hash, &h.TrimmedSeq, &h.TrimmedHash, &h.newest)

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -31,8 +32,9 @@ type Decide func(ctx context.Context, v *View) (*Change, error)
 //  1. take the commit lock (between processes), BEGIN IMMEDIATE;
 //  2. check that the lake is still ours to write: version, not dropped;
 //  3. bring the side tables up to date with foreign commits;
-//  4. for each member: SAVEPOINT, decide on the current head, write the
-//     change as head+1, RELEASE; an error of one rolls back only its own part;
+//  4. for each member: decide on the current head, write the change as head+1;
+//     one that fails after it has written something makes the group begin
+//     again, now each in a savepoint, so that only its own part is rolled back;
 //  5. COMMIT: one fsync for all; then every member gets its own answer.
 //
 // Killed before 5, nothing has happened; after 5, all has.
@@ -139,7 +141,11 @@ func (q *queue) group(ctx context.Context) {
 	}
 	group := q.take()
 	if err == nil {
-		err = runGroup(q.c, conn, group)
+		if err = runGroup(q.c, conn, group, false); errors.Is(err, errCarefully) {
+			if err = beginImmediate(ctx, conn); err == nil {
+				err = runGroup(q.c, conn, group, true)
+			}
+		}
 		_ = conn.Close()
 		release()
 	}
@@ -162,11 +168,7 @@ func (q *queue) begin(ctx context.Context) (*sql.Conn, func(), error) {
 		release()
 		return nil, nil, sqlError(ctx, err, "open the catalog")
 	}
-	err = untilFree(ctx, func() error {
-		_, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`)
-		return err
-	})
-	if err != nil {
+	if err := beginImmediate(ctx, conn); err != nil {
 		_ = conn.Close()
 		release()
 		return nil, nil, err
@@ -174,11 +176,26 @@ func (q *queue) begin(ctx context.Context) (*sql.Conn, func(), error) {
 	return conn, release, nil
 }
 
+func beginImmediate(ctx context.Context, conn *sql.Conn) error {
+	return untilFree(ctx, func() error {
+		_, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`)
+		return err
+	})
+}
+
+// errCarefully says that a member failed half-way: the group is run again, each
+// in a savepoint of its own and without what the connection remembers.
+var errCarefully = errors.New("run the group again with savepoints")
+
 // runGroup runs the members inside the open transaction and ends it. Its
 // error is everybody's; errors of single members stay theirs.
-func runGroup(c *Catalog, conn *sql.Conn, group []*member) (err error) {
+func runGroup(c *Catalog, conn *sql.Conn, group []*member, careful bool) (err error) {
 	ctx := context.Background()
-	v := &View{q: steady{conn}, c: c}
+	w := watch(conn)
+	if careful {
+		w.mem = nil
+	}
+	v := &View{q: w, c: c}
 	changed, committed := false, false
 	defer func() {
 		if !committed {
@@ -193,8 +210,12 @@ func runGroup(c *Catalog, conn *sql.Conn, group []*member) (err error) {
 	}
 	settled := v.Head.SchemaVersion
 	v.settled = &settled
+	run := runMember
+	if careful {
+		run = runCarefully
+	}
 	for i, m := range group {
-		did, fatal := runMember(conn, v, m, i)
+		did, fatal := run(w, v, m, i)
 		if fatal != nil {
 			return fatal
 		}
@@ -203,6 +224,10 @@ func runGroup(c *Catalog, conn *sql.Conn, group []*member) (err error) {
 	if !changed && !v.synced() {
 		return nil
 	}
+	w.reached(v.Head)
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
 	if _, err := conn.ExecContext(ctx, `COMMIT`); err != nil {
 		return sqlError(ctx, err, "commit")
 	}
@@ -210,26 +235,9 @@ func runGroup(c *Catalog, conn *sql.Conn, group []*member) (err error) {
 	return nil
 }
 
-// steady runs statements to their end whatever the caller's context does: an
-// interrupted statement would roll back the whole transaction, and with it the
-// other members of the group.
-type steady struct{ conn *sql.Conn }
-
-func (s steady) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return s.conn.QueryContext(context.WithoutCancel(ctx), query, args...)
-}
-
-func (s steady) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	return s.conn.QueryRowContext(context.WithoutCancel(ctx), query, args...)
-}
-
-func (s steady) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return s.conn.ExecContext(context.WithoutCancel(ctx), query, args...)
-}
-
 // prepare reads the head and checks that the lake is still ours to write.
 func (v *View) prepare(ctx context.Context) error {
-	meta, err := metadata(ctx, v.q)
+	meta, err := v.metadata(ctx)
 	if err != nil {
 		return err
 	}
@@ -239,8 +247,13 @@ func (v *View) prepare(ctx context.Context) error {
 	if meta["supertable.dropped"] != "" {
 		return errs.New(errs.NotFound, "the SuperTable was dropped")
 	}
-	if v.Head, err = v.loadHead(ctx); err != nil {
-		return err
+	synced := false
+	if v.Head, synced = headOf(v.q); synced {
+		agrees(v.Head, func() (Snapshot, error) { return v.loadHead(ctx) })
+	} else {
+		if v.Head, err = v.loadHead(ctx); err != nil {
+			return err
+		}
 	}
 	if meta["data_path"] != v.c.dataPath { // the folder was moved or copied
 		if _, err := v.q.ExecContext(ctx, `UPDATE ducklake_metadata SET "value" = ? WHERE "key" = 'data_path' AND "scope" IS NULL`, v.c.dataPath); err != nil {
@@ -248,17 +261,40 @@ func (v *View) prepare(ctx context.Context) error {
 		}
 		v.c.opts.Logger.Info("data path updated after a move")
 	}
+	if synced {
+		return nil
+	}
 	return v.syncForeign(ctx)
 }
 
-// runMember runs one member in a savepoint. fatal means that the transaction
-// itself is lost.
-func runMember(conn *sql.Conn, v *View, m *member, i int) (changed bool, fatal error) {
-	bg := context.Background()
+// runMember runs one member. Most that fail do so before they have written
+// anything; a group where one fails later has to be run again.
+func runMember(w *watched, v *View, m *member, _ int) (changed bool, fatal error) {
+	writes, head := w.writes, v.Head
+	ch, err := safely(m, v)
+	if err == nil && ch != nil {
+		m.result, err = v.apply(m.ctx, ch)
+	}
+	if err == nil {
+		m.err = nil
+		return ch != nil, nil
+	}
+	if w.writes != writes {
+		return false, errCarefully
+	}
+	m.err, v.Head = err, head
+	return false, nil
+}
+
+// runCarefully runs one member in a savepoint. fatal means that the
+// transaction itself is lost.
+func runCarefully(w *watched, v *View, m *member, i int) (changed bool, fatal error) {
+	bg, conn := context.Background(), w.conn
 	name := fmt.Sprintf("member%d", i)
 	if _, err := conn.ExecContext(bg, `SAVEPOINT `+name); err != nil {
 		return false, sqlError(bg, err, "commit")
 	}
+	m.err = nil
 	head := v.Head
 	ch, err := safely(m, v)
 	if err == nil && ch != nil {

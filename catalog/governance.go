@@ -37,9 +37,18 @@ func (v *View) PolicyVersion(ctx context.Context) (int64, error) {
 	if v.c.foreign {
 		return 0, nil
 	}
-	var n int64
-	err := v.q.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM supertable_policy`).Scan(&n)
-	return n, sqlError(ctx, err, "read the policy")
+	return recall(v.q, "policy", func() (n int64, err error) {
+		err = v.q.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM supertable_policy`).Scan(&n)
+		return n, sqlError(ctx, err, "read the policy")
+	})
+}
+
+// PolicyVersion is the version of the policy now.
+func (c *Catalog) PolicyVersion(ctx context.Context) (int64, error) {
+	if err := c.usable(); err != nil {
+		return 0, err
+	}
+	return (&View{q: c.db, c: c}).PolicyVersion(ctx)
 }
 
 // Policy reads roles and users. A foreign lake has none.

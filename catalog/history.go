@@ -121,11 +121,19 @@ const InlineRows = 256
 const inlineOption = "data_inlining_row_limit"
 
 // Options gives what is set for a table id, or SuperOptions.
+//
+// The map is the caller's to read only.
 func (v *View) Options(ctx context.Context, table int64) (map[string]string, error) {
-	out := map[string]string{}
 	if v.c.foreign {
-		return out, nil
+		return map[string]string{}, nil
 	}
+	return recall(v.q, optionsOf(table), func() (map[string]string, error) { return v.options(ctx, table) })
+}
+
+type optionsOf int64
+
+func (v *View) options(ctx context.Context, table int64) (map[string]string, error) {
+	out := map[string]string{}
 	rows, err := v.q.QueryContext(ctx, `SELECT name, value FROM supertable_option WHERE table_id = ?1
  UNION ALL SELECT "key", "value" FROM ducklake_metadata WHERE "key" = ?2 AND (?1 = ?3 AND "scope" IS NULL AND "value" <> ?4 OR "scope" = 'table' AND scope_id = ?1)`,
 		table, inlineOption, SuperOptions, strconv.Itoa(InlineRows))

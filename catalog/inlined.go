@@ -28,6 +28,17 @@ type InlinedRow struct {
 
 // InlinedTables lists where the catalog itself holds rows of table.
 func (v *View) InlinedTables(ctx context.Context, table Table) ([]InlinedTable, error) {
+	return recall(v.q, inlinedTablesOf(table.ID), func() ([]InlinedTable, error) { return v.inlinedTables(ctx, table) })
+}
+
+type (
+	inlinedTablesOf int64
+	inlinedTargetOf int64
+	keyIndex        string
+	inlinedSizeOf   string
+)
+
+func (v *View) inlinedTables(ctx context.Context, table Table) ([]InlinedTable, error) {
 	rows, err := v.q.QueryContext(ctx, `SELECT i.table_name, coalesce(
   (SELECT s.begin_snapshot FROM ducklake_schema_versions s WHERE s.table_id = i.table_id AND s.schema_version = i.schema_version),
   (SELECT max(s.begin_snapshot) FROM ducklake_schema_versions s WHERE s.table_id = i.table_id AND s.schema_version <= i.schema_version),
@@ -104,9 +115,16 @@ func (v *View) inlinedRows(ctx context.Context, t InlinedTable, columns []string
 
 // InlinedSize is at least how many rows t holds, dead ones too, and costs the
 // same however many these are.
-func (v *View) InlinedSize(ctx context.Context, t InlinedTable) (n int64, err error) {
-	err = v.q.QueryRowContext(ctx, `SELECT coalesce(max(rowid), 0) FROM `+quoteName(t.name)).Scan(&n)
-	return n, sqlError(ctx, err, "read inlined rows")
+func (v *View) InlinedSize(ctx context.Context, t InlinedTable) (int64, error) {
+	n, err := recall(v.q, inlinedSizeOf(t.name), func() (*int64, error) {
+		var n int64
+		err := v.q.QueryRowContext(ctx, `SELECT coalesce(max(rowid), 0) FROM `+quoteName(t.name)).Scan(&n)
+		return &n, sqlError(ctx, err, "read inlined rows")
+	})
+	if err != nil {
+		return 0, err
+	}
+	return *n, nil
 }
 
 // CountInlinedRows is the number of rows at snapshot at that the catalog itself holds.
@@ -228,10 +246,12 @@ func (a *applier) indexKey(name string, key []string) error {
 		_, _ = sum.Write([]byte(quoted[i]))
 	}
 	index := fmt.Sprintf("supertable_idx_key_%s_%08x", strings.TrimPrefix(name, "ducklake_inlined_data_"), sum.Sum32())
-	var n int
-	err := a.q.QueryRowContext(a.ctx, `SELECT count(*) FROM sqlite_master WHERE name = ?`, index).Scan(&n)
+	n, err := recall(a.q, keyIndex(index), func() (n int, err error) {
+		err = a.q.QueryRowContext(a.ctx, `SELECT count(*) FROM sqlite_master WHERE name = ?`, index).Scan(&n)
+		return n, sqlError(a.ctx, err, "read the inlined tables")
+	})
 	if err != nil || n > 0 {
-		return sqlError(a.ctx, err, "read the inlined tables")
+		return err
 	}
 	return a.exec(`CREATE INDEX ` + quoteName(index) + ` ON ` + quoteName(name) + ` (` + strings.Join(quoted, ", ") + `) WHERE end_snapshot IS NULL`)
 }
@@ -297,20 +317,32 @@ func (a *applier) insertRows(name string, first int64, columns []string, rows []
 			return err
 		}
 	}
+	if w, ok := remembering(a.q); ok {
+		if size, ok := w.mem.facts[inlinedSizeOf(name)].(*int64); ok {
+			*size += int64(len(rows))
+		}
+	}
 	return nil
 }
+
+// newestSchema is a table's newest schema version: since when, and how many
+// inlined tables it has.
+type newestSchema struct{ version, begin, inlined int64 }
 
 // inlinedTarget gives the inlined table of the table's newest schema, and makes
 // it when there is none. Clients look for inlined tables again only under a
 // schema version that they do not know, so a new one takes a new version.
 func (a *applier) inlinedTarget() (string, error) {
-	var version, begin, n int64
-	err := a.q.QueryRowContext(a.ctx, `SELECT schema_version, begin_snapshot, (SELECT count(*) FROM ducklake_inlined_data_tables i WHERE i.table_id = ?1 AND i.schema_version = v.schema_version)
- FROM ducklake_schema_versions v WHERE table_id = ?1 ORDER BY schema_version DESC LIMIT 1`, a.table.ID).Scan(&version, &begin, &n)
+	newest, err := recall(a.q, inlinedTargetOf(a.table.ID), func() (n newestSchema, err error) {
+		err = a.q.QueryRowContext(a.ctx, `SELECT schema_version, begin_snapshot, (SELECT count(*) FROM ducklake_inlined_data_tables i WHERE i.table_id = ?1 AND i.schema_version = v.schema_version)
+ FROM ducklake_schema_versions v WHERE table_id = ?1 ORDER BY schema_version DESC LIMIT 1`, a.table.ID).Scan(&n.version, &n.begin, &n.inlined)
+		return n, sqlError(a.ctx, err, "read the schema versions")
+	})
 	if err != nil {
-		return "", sqlError(a.ctx, err, "read the schema versions")
+		return "", err
 	}
-	if n > 0 {
+	version, begin := newest.version, newest.begin
+	if newest.inlined > 0 {
 		return a.inlinedName(version), nil
 	}
 	cols, err := a.columnsAfter()

@@ -15,12 +15,29 @@ import (
 type liveState struct{ version, rows, files, bytes int64 }
 
 func (v *View) live(ctx context.Context, table int64) (liveState, error) {
-	var s liveState
-	err := v.q.QueryRowContext(ctx, `SELECT version, rows, files, bytes FROM supertable_table WHERE table_id = ?`, table).Scan(&s.version, &s.rows, &s.files, &s.bytes)
-	if errors.Is(err, sql.ErrNoRows) {
-		return s, nil
+	w, remembered := remembering(v.q)
+	if remembered {
+		if t := w.mem.table(table); t.live != nil {
+			if !t.dirtyLive {
+				agrees(*t.live, func() (liveState, error) { s, _, err := askLive(ctx, v.q, table); return s, err })
+			}
+			return *t.live, nil
+		}
 	}
-	return s, sqlError(ctx, err, "read the live state")
+	s, found, err := askLive(ctx, v.q, table)
+	if found && remembered {
+		kept := s
+		w.mem.table(table).live = &kept
+	}
+	return s, err
+}
+
+func askLive(ctx context.Context, q querier, table int64) (s liveState, found bool, err error) {
+	err = q.QueryRowContext(ctx, `SELECT version, rows, files, bytes FROM supertable_table WHERE table_id = ?`, table).Scan(&s.version, &s.rows, &s.files, &s.bytes)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s, false, nil
+	}
+	return s, err == nil, sqlError(ctx, err, "read the live state")
 }
 
 // FileCount is how many files the table of that name has now; 0 when there is
@@ -37,9 +54,17 @@ func (v *View) FileCount(ctx context.Context, name string) (int64, error) {
 	return s.files, err
 }
 
+const storeLive = `INSERT INTO supertable_table (table_id, version, rows, files, bytes, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+ ON CONFLICT (table_id) DO UPDATE SET version = ?2, rows = ?3, files = ?4, bytes = ?5, updated = ?6`
+
 func (v *View) storeLive(ctx context.Context, table int64, s liveState, at Snapshot) error {
-	_, err := v.q.ExecContext(ctx, `INSERT INTO supertable_table (table_id, version, rows, files, bytes, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
- ON CONFLICT (table_id) DO UPDATE SET version = ?2, rows = ?3, files = ?4, bytes = ?5, updated = ?6`, table, s.version, s.rows, s.files, s.bytes, FormatTime(at.Time))
+	if w, ok := remembering(v.q); ok {
+		w.writes++
+		t := w.mem.table(table)
+		t.live, t.liveAt, t.dirtyLive = &s, at, true
+		return nil
+	}
+	_, err := v.q.ExecContext(ctx, storeLive, table, s.version, s.rows, s.files, s.bytes, FormatTime(at.Time))
 	return sqlError(ctx, err, "write the live state")
 }
 

@@ -65,11 +65,11 @@ const (
 )
 
 // positionStatements read and move the row of supertable_log.
-type positionStatements struct{ get, set, touch driver.Stmt }
+type positionStatements struct{ get, set, touch, changes driver.Stmt }
 
 func (p *positionStatements) close() {
 	if p != nil {
-		_, _, _ = p.get.Close(), p.set.Close(), p.touch.Close()
+		_, _, _, _ = p.get.Close(), p.set.Close(), p.touch.Close(), p.changes.Close()
 	}
 }
 
@@ -86,6 +86,7 @@ func (c *loggedConn) statements() (*positionStatements, error) {
 		{&p.get, `SELECT seq, segment, place, sum, touched FROM supertable_log`},
 		{&p.set, `UPDATE supertable_log SET seq = ?, segment = ?, place = ?, sum = ?, touched = 0`},
 		{&p.touch, `UPDATE supertable_log SET touched = 1`},
+		{&p.changes, `PRAGMA data_version`},
 	} {
 		stmt, err := c.Prepare(s.sql)
 		if err != nil {
@@ -183,6 +184,10 @@ func (l *commitLog) commitRecord(c *loggedConn, file *os.File, at logPosition) e
 	if serr := <-synced; err == nil && serr != nil {
 		l.logger.Warn("the log was not synced; the next commit makes a checkpoint", slog.String("error", serr.Error()))
 		_, _ = c.state.touch.Exec(nil) //nolint:staticcheck // a statement of the driver
+		c.lost()
+	}
+	if err == nil {
+		c.at = next
 	}
 	return err
 }
@@ -339,6 +344,7 @@ func (l *commitLog) commitWithCheckpoint(ctx context.Context, c *loggedConn) err
 	if err := c.plain(`COMMIT`); err != nil {
 		return err
 	}
+	c.lost()                                                       // the checkpoint moves the log
 	if err := l.renew(context.WithoutCancel(ctx), c); err != nil { // what was committed stays so
 		l.logger.Warn("no checkpoint of the catalog; the next commit tries again", slog.String("error", err.Error()))
 	}

@@ -24,7 +24,7 @@ func (c loggedConnector) Connect(context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loggedConn{SQLiteConn: conn.(*sqlite3.SQLiteConn), log: c.log}, nil
+	return &loggedConn{SQLiteConn: conn.(*sqlite3.SQLiteConn), log: c.log, version: -1}, nil
 }
 
 // loggedConn takes down the statements of a transaction and logs them at its
@@ -41,6 +41,9 @@ type loggedConn struct {
 	// triggers too.
 	at      logPosition
 	touched bool
+
+	memory  memory // of the transactions so far
+	version int64  // of the catalog, for which it holds; -1 for none
 }
 
 // transaction is what a transaction has changed so far: the body of its record.
@@ -116,7 +119,11 @@ func (c *loggedConn) ExecContext(ctx context.Context, query string, args []drive
 	switch first {
 	case "COMMIT", "END":
 		c.open = false
-		return driver.ResultNoRows, c.log.commit(ctx, c)
+		err := c.log.commit(ctx, c)
+		if err != nil {
+			c.lost()
+		}
+		return driver.ResultNoRows, err
 	case "SELECT", "PRAGMA", "EXPLAIN", "VALUES":
 		return c.SQLiteConn.ExecContext(ctx, query, args)
 	}
@@ -154,15 +161,36 @@ func (c *loggedConn) ExecContext(ctx context.Context, query string, args []drive
 
 // begun notes where the log stands, with every other writer kept out.
 func (c *loggedConn) begun() (err error) {
-	if !c.log.off {
-		if c.at, c.touched, err = c.position(); err != nil {
-			_ = c.plain(`ROLLBACK`)
-			return err
-		}
+	if err = c.recollect(); err != nil {
+		_ = c.plain(`ROLLBACK`)
+		return err
 	}
 	c.open = true
 	c.tx.begin()
 	return nil
+}
+
+// recollect keeps the memory when nobody else has committed since.
+func (c *loggedConn) recollect() error {
+	version, err := c.changes()
+	if err != nil || version == c.version {
+		return err
+	}
+	c.memory.forget()
+	c.version = -1
+	if !c.log.off {
+		if c.at, c.touched, err = c.position(); err != nil {
+			return err
+		}
+	}
+	c.version = version
+	return nil
+}
+
+// lost ends the memory: what it holds may never have come to be.
+func (c *loggedConn) lost() {
+	c.memory.forget()
+	c.version = -1
 }
 
 func lastWord(query string) string {
@@ -171,6 +199,7 @@ func lastWord(query string) string {
 }
 
 func (c *loggedConn) rolledBack(query, second string, err error) {
+	c.lost()
 	if second != "TO" && second != "TRANSACTION" || !strings.Contains(strings.ToUpper(query), " TO ") {
 		c.open = false
 		c.tx.begin()

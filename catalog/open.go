@@ -243,6 +243,10 @@ func foreignDataPath(folder storage.Folder, stored string) string {
 
 // metadata reads the global settings. A file without the format's tables is
 // no catalog: NotFound.
+func (v *View) metadata(ctx context.Context) (map[string]string, error) {
+	return recall(v.q, "metadata", func() (map[string]string, error) { return metadata(ctx, v.q) })
+}
+
 func metadata(ctx context.Context, q querier) (map[string]string, error) {
 	out := map[string]string{}
 	rows, err := q.QueryContext(ctx, `SELECT "key", "value" FROM ducklake_metadata WHERE "scope" IS NULL`)

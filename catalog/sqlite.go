@@ -71,14 +71,16 @@ func untilFree(ctx context.Context, call func() error) error {
 
 // immediate runs change in one write transaction on conn.
 func immediate(ctx context.Context, conn *sql.Conn, change func(querier) error) error {
-	err := untilFree(ctx, func() error {
-		_, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`)
-		return err
-	})
+	err := beginImmediate(ctx, conn)
 	if err != nil {
 		return err
 	}
-	if err := change(conn); err != nil {
+	w := watch(conn)
+	err = change(w)
+	if err == nil {
+		err = w.flush(ctx)
+	}
+	if err != nil {
 		rollback(conn)
 		return err
 	}

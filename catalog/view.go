@@ -327,12 +327,8 @@ func (v *View) WriteID(ctx context.Context, table int64, id string) (w Write, ok
 
 // Version is the table's version: 0 at its creation, +1 per change.
 func (v *View) Version(ctx context.Context, table int64) (int64, error) {
-	var n int64
-	err := v.q.QueryRowContext(ctx, `SELECT version FROM supertable_table WHERE table_id = ?`, table).Scan(&n)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
-	return n, sqlError(ctx, err, "read the versions")
+	s, err := v.live(ctx, table)
+	return s.version, err
 }
 
 // ReadOnly reports whether writes are refused (create --read-only).
@@ -342,6 +338,10 @@ func (v *View) ReadOnly(ctx context.Context) (bool, error) {
 }
 
 func (v *View) setting(ctx context.Context, key string) (string, error) {
+	if _, ok := remembering(v.q); ok {
+		meta, err := v.metadata(ctx)
+		return meta[key], err
+	}
 	var s string
 	err := v.q.QueryRowContext(ctx, `SELECT "value" FROM ducklake_metadata WHERE "key" = ? AND "scope" IS NULL`, key).Scan(&s)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -123,13 +123,12 @@ func (d *deleteFiles) write(ctx context.Context, st *state, snapshot int64) erro
 		return err
 	default:
 	}
-	for _, x := range todo {
-		d.published = append(d.published, x.made.Rel)
-		if err := d.j.w.Catalog.Folder().Publish(d.j.lease, x.made.Rel); err != nil {
-			return err
-		}
+	rels := make([]string, len(todo))
+	for i, x := range todo {
+		rels[i] = x.made.Rel
 	}
-	return nil
+	d.published = append(d.published, rels...)
+	return d.j.w.Catalog.Folder().Publish(d.j.lease, rels...)
 }
 
 func (d *deleteFiles) writeOne(ctx context.Context, x *dying, dir, home string, snapshot int64) error {

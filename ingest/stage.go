@@ -95,10 +95,12 @@ func (s *stage) add(r []any, dir, home string, leaves []datafile.Leaf) error {
 	if err := os.Rename(from, path); err != nil {
 		return errs.Wrap(errs.Unavailable, err, "name a data file")
 	}
-	if err := storage.SyncFile(path); err != nil {
-		return err
-	}
+	synced := make(chan error, 1)
+	go func() { synced <- storage.SyncFile(path) }() // the disk is busy while the processor sums
 	sum, err := storage.Checksum(path)
+	if serr := <-synced; err == nil {
+		err = serr
+	}
 	if err != nil {
 		return err
 	}
@@ -192,10 +194,14 @@ func (j *job) publish(dir string) error {
 		return nil
 	}
 	folder := j.w.Catalog.Folder()
+	rels := make([]string, len(j.out.files))
 	for i, f := range j.out.files {
-		if err := folder.Publish(j.lease, f.rel); err != nil {
-			return err
-		}
+		rels[i] = f.rel
+	}
+	if err := folder.Publish(j.lease, rels...); err != nil {
+		return err
+	}
+	for i, f := range j.out.files {
 		if _, err := os.Stat(f.path); err != nil { // moved, where there are no links
 			j.out.files[i].path = folder.Data() + f.rel
 		}

@@ -118,12 +118,7 @@ func (o *output) deletes(dataPath string, rows []datafile.Delete) (*catalog.NewD
 
 // publish gives the files their names under data/.
 func (o *output) publish() error {
-	for _, rel := range o.made {
-		if err := o.c.Folder().Publish(o.lease, rel); err != nil {
-			return err
-		}
-	}
-	return nil
+	return o.c.Folder().Publish(o.lease, o.made...)
 }
 
 // close removes the traces of what was committed, and what was not. A file

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -78,16 +79,34 @@ func (f Folder) Create() error {
 	}
 }
 
-// Publish makes the finished file of a lease a data file: it gets its name
-// under data/ by a hard link and both are on disk when Publish returns (I2).
-// The file in tmp/ stays as the trace by which a sweeper finds the data file
-// of a writer that died before its commit; Retire removes it afterwards.
-func (f Folder) Publish(lease, rel string) error {
-	from, to := filepath.Join(f.LeaseDir(lease), rel), filepath.Join(f.root, "data", rel)
-	dir := filepath.Dir(to)
-	if err := f.makeDataDir(dir); err != nil {
-		return err
+// Publish makes finished files of a lease data files: they get their names
+// under data/ by hard links, and these are on disk when Publish returns (I2),
+// each folder synced once. The files in tmp/ stay as the trace by which a
+// sweeper finds the data files of a writer that died before its commit; Retire
+// removes it afterwards.
+func (f Folder) Publish(lease string, rels ...string) error {
+	var dirs []string
+	for _, rel := range rels {
+		to := filepath.Join(f.root, "data", rel)
+		if dir := filepath.Dir(to); !slices.Contains(dirs, dir) {
+			if err := f.makeDataDir(dir); err != nil {
+				return err
+			}
+			dirs = append(dirs, dir)
+		}
+		if err := link(filepath.Join(f.LeaseDir(lease), rel), to); err != nil {
+			return err
+		}
 	}
+	for _, dir := range dirs {
+		if err := SyncDir(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func link(from, to string) error {
 	err := os.Link(from, to)
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.EOPNOTSUPP) {
 		err = moveLeavingTrace(from, to) // a file system without hard links
@@ -95,7 +114,7 @@ func (f Folder) Publish(lease, rel string) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return ioError(err, "publish a data file")
 	}
-	return SyncDir(dir)
+	return nil
 }
 
 // movedSuffix marks the trace of a file that was moved, for want of links.
