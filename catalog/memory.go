@@ -181,12 +181,21 @@ func (w *watched) flush(ctx context.Context) error {
 			return err
 		}
 	}
+	if len(w.mem.tables) > mostTables {
+		w.mem.tables = nil
+	}
+	if len(w.mem.facts) > 8*mostTables {
+		w.mem.facts = nil
+	}
 	if w.mem.trail {
 		w.mem.trail = false
 		return w.own(ctx, `UPDATE supertable_audit_head SET seq = ?, hash = ?`, w.mem.audit.Seq, w.mem.audit.Hash)
 	}
 	return nil
 }
+
+// mostTables is of how many tables the rows are remembered.
+const mostTables = 512
 
 func (w *watched) flushTable(ctx context.Context, id int64, t *tableMemory) error {
 	if t.dirtyStats {

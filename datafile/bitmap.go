@@ -33,6 +33,14 @@ func (b Bitmap) Count() int64 {
 	return int64(n)
 }
 
+// Below is the number of rows in the set that are below n.
+func (b Bitmap) Below(n int64) int64 {
+	if whole := n / 64; whole < int64(len(b)) {
+		return b[:whole].Count() + int64(bits.OnesCount64(b[whole]&(1<<(n%64)-1)))
+	}
+	return b.Count()
+}
+
 // Clone copies the set.
 func (b Bitmap) Clone() Bitmap { return append(Bitmap(nil), b...) }
 

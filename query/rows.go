@@ -6,11 +6,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/datafile"
@@ -140,7 +142,43 @@ func (q *run) execute(ctx context.Context, sql string) (*Rows, error) {
 	if err != nil {
 		return nil, q.wordError(ctx, err)
 	}
-	return &Rows{ctx: ctx, q: q, rr: rr, schema: rr.Schema()}, nil
+	return &Rows{ctx: ctx, q: q, rr: rr, schema: q.named(rr.Schema())}, nil
+}
+
+// named is the schema of a result as it would be without our views: a column
+// without an alias is named by its text.
+func (q *run) named(s *arrow.Schema) *arrow.Schema {
+	var fields []arrow.Field
+	for i, f := range s.Fields() {
+		if name := q.unview(f.Name); name != f.Name {
+			if fields == nil {
+				fields = slices.Clone(s.Fields())
+			}
+			fields[i].Name = name
+		}
+	}
+	if fields == nil {
+		return s
+	}
+	meta := s.Metadata()
+	return arrow.NewSchema(fields, &meta)
+}
+
+// described is a batch of DESCRIBE with column names as named has them.
+func (q *run) described(rec arrow.RecordBatch) arrow.RecordBatch {
+	names, ok := rec.Column(0).(*array.String)
+	if !ok {
+		rec.Retain()
+		return rec
+	}
+	b := array.NewStringBuilder(memory.DefaultAllocator)
+	defer b.Release()
+	for i := range names.Len() {
+		b.Append(q.unview(names.Value(i)))
+	}
+	first := b.NewStringArray()
+	defer first.Release()
+	return array.NewRecordBatch(rec.Schema(), append([]arrow.Array{first}, rec.Columns()[1:]...), rec.NumRows())
 }
 
 // parameters gives the values of those parameters that the text has.
@@ -166,6 +204,7 @@ type Rows struct {
 	q      *run
 	rr     array.RecordReader
 	schema *arrow.Schema
+	batch  arrow.RecordBatch // under the schema's names, when they are not the engine's
 	err    error
 	once   sync.Once
 }
@@ -179,7 +218,15 @@ func (r *Rows) Next() bool {
 		return false
 	}
 	if r.rr.Next() {
-		r.q.report.rows += r.rr.RecordBatch().NumRows()
+		rec := r.rr.RecordBatch()
+		r.q.report.rows += rec.NumRows()
+		r.drop()
+		switch {
+		case r.q.stmt.Kind == statement.DescribeQuery:
+			r.batch = r.q.described(rec)
+		case r.schema != r.rr.Schema():
+			r.batch = array.NewRecordBatch(r.schema, rec.Columns(), rec.NumRows())
+		}
 		return true
 	}
 	if err := r.rr.Err(); err != nil {
@@ -193,7 +240,19 @@ func (r *Rows) Next() bool {
 }
 
 // Batch is the current batch, valid until the next Next or Close.
-func (r *Rows) Batch() arrow.RecordBatch { return r.rr.RecordBatch() }
+func (r *Rows) Batch() arrow.RecordBatch {
+	if r.batch != nil {
+		return r.batch
+	}
+	return r.rr.RecordBatch()
+}
+
+func (r *Rows) drop() {
+	if r.batch != nil {
+		r.batch.Release()
+		r.batch = nil
+	}
+}
 
 // Err is what ended the rows early.
 func (r *Rows) Err() error { return r.err }
@@ -201,6 +260,7 @@ func (r *Rows) Err() error { return r.err }
 // Close ends the query and releases what it holds. It may be called twice.
 func (r *Rows) Close() error {
 	r.finish()
+	r.drop()
 	if r.rr != nil {
 		r.rr.Release()
 		r.rr = nil

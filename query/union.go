@@ -86,12 +86,12 @@ func (r *reference) sql(live scan.Live, mayRaise bool, use statement.Use) (strin
 		return r.fixed, nil
 	}
 	if !r.union {
-		return r.members[0].sql(live, mayRaise, use.Filter)
+		return r.members[0].sql(live, mayRaise, use)
 	}
 	columns := r.used(use)
 	var parts []string
 	for _, m := range r.members {
-		inner, err := m.sql(live, mayRaise, nil) // a condition on the union may mean another type than the member's
+		inner, err := m.sql(live, mayRaise, statement.Use{Star: true}) // a condition on the union may mean another type than the member's
 		if err != nil {
 			return "", err
 		}

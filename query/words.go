@@ -16,7 +16,7 @@ import (
 var (
 	missingColumn = regexp.MustCompile(`(?i)(?:Referenced column|does not have a column named|Column|column name|EXCLUDE list:? Column|REPLACE list:? Column) "((?:[^"]|"")+)"`)
 	fileName      = regexp.MustCompile(`[^\s"':]*/([^\s"':/]+\.parquet)`)
-	viewName      = regexp.MustCompile(`"?v_[0-9a-f]{16}_(\d+)"?`)
+	viewName      = regexp.MustCompile(`"?v_[0-9a-f]{16}_\d+"?( AS (\w+|"[^"]+"))?`)
 	hints         = regexp.MustCompile(`(?s)\s*(?:Did you mean|Candidate|LINE \d+:|\n).*$`)
 )
 
@@ -78,18 +78,28 @@ func (q *run) damaged(ctx context.Context) error {
 	return nil
 }
 
+// unview puts the names of tables back where our views have taken their places.
+func (q *run) unview(s string) string {
+	return viewName.ReplaceAllStringFunc(s, func(m string) string {
+		view, alias, _ := strings.Cut(m, " AS ")
+		for _, r := range q.refs {
+			if !strings.Contains(view, r.view) {
+				continue
+			}
+			if alias == "" || strings.EqualFold(strings.Trim(alias, `"`), r.t.Name) {
+				return r.t.Name
+			}
+			return r.t.Name + " AS " + alias
+		}
+		return "a table"
+	})
+}
+
 // plain takes hints, paths and the names of views out of a message.
 func (q *run) plain(s string) string {
 	s = hints.ReplaceAllString(s, "")
 	s = fileName.ReplaceAllString(s, "$1")
-	s = viewName.ReplaceAllStringFunc(s, func(m string) string {
-		for _, r := range q.refs {
-			if strings.Contains(m, r.view) {
-				return r.t.Name
-			}
-		}
-		return "a table"
-	})
+	s = q.unview(s)
 	if s = strings.TrimSpace(s); s == "" {
 		return "the statement cannot be run"
 	}

@@ -318,6 +318,35 @@ func (r *Scan) SQL(live Live) (string, error) {
 	return strings.Join(parts, "\nUNION ALL\n"), nil
 }
 
+// CountSQL gives as many rows as SQL does, of one column that no statement can
+// name: what the catalog knows of files and dead rows tells how many they are,
+// where no column is asked for.
+func (r *Scan) CountSQL(live Live) (string, error) {
+	var n int64
+	var parts []string
+	for _, b := range r.branches {
+		if b.key.partial || b.mapping != nil {
+			s, err := r.branchSQL(b, live)
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, "SELECT "+nothing+" FROM ("+s+")")
+			continue
+		}
+		for i, f := range b.files {
+			n += f.Records
+			if b.key.dirty {
+				n -= datafile.Bitmap(b.dead[i]).Below(f.Records)
+			}
+		}
+	}
+	for _, in := range r.inlined {
+		n += int64(len(in.rows))
+	}
+	parts = append(parts, fmt.Sprintf("SELECT %s FROM range(%d)", nothing, n))
+	return strings.Join(parts, "\nUNION ALL\n"), nil
+}
+
 // Files lists the files that the statement will read.
 func (r *Scan) Files() []catalog.File {
 	var out []catalog.File

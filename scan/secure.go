@@ -72,7 +72,7 @@ func (p Policy) Secure(inner string, access rbac.Access, more []string, fence bo
 		sel = append(sel, expr+" AS "+datafile.Quote(p.Columns[i].Name))
 	}
 	if len(sel) == 0 {
-		sel = []string{"CAST(NULL AS INTEGER) AS " + datafile.Quote(noColumn)}
+		sel = []string{nothing}
 	}
 	sql := "SELECT " + strings.Join(sel, ", ") + " FROM (" + inner + ")"
 	where := more
@@ -92,8 +92,8 @@ func (p Policy) Secure(inner string, access rbac.Access, more []string, fence bo
 	return sql, nil
 }
 
-// noColumn is the column of a view of which only the rows count.
-const noColumn = " "
+// nothing is the column of a view of which only the rows count.
+const nothing = `CAST(NULL AS INTEGER) AS " "`
 
 // column gives a column as access shows it.
 func (p Policy) column(c datafile.Column, access rbac.Access) (string, error) {
