@@ -141,11 +141,7 @@ func (q *queue) group(ctx context.Context) {
 	}
 	group := q.take()
 	if err == nil {
-		if err = runGroup(q.c, conn, group, false); errors.Is(err, errCarefully) {
-			if err = beginImmediate(ctx, conn); err == nil {
-				err = runGroup(q.c, conn, group, true)
-			}
-		}
+		err = q.run(ctx, conn, group)
 		_ = conn.Close()
 		release()
 	}
@@ -154,6 +150,28 @@ func (q *queue) group(ctx context.Context) {
 			m.result, m.err = Committed{}, err
 		}
 		close(m.done)
+	}
+}
+
+// run runs the group in the transaction that is open, and again in another one
+// when the first could not be the last.
+func (q *queue) run(ctx context.Context, conn *sql.Conn, group []*member) error {
+	careful := false
+	for {
+		err := runGroup(q.c, conn, group, careful)
+		switch {
+		case errors.Is(err, errCarefully):
+			careful = true
+		case errors.Is(err, errSyncOtherwise):
+			if err := setRelaxed(ctx, conn, !relaxed(conn)); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+		if err := beginImmediate(ctx, conn); err != nil {
+			return err
+		}
 	}
 }
 
@@ -187,6 +205,10 @@ func beginImmediate(ctx context.Context, conn *sql.Conn) error {
 // in a savepoint of its own and without what the connection remembers.
 var errCarefully = errors.New("run the group again with savepoints")
 
+// errSyncOtherwise says that the option is another one than the connection has;
+// it cannot change inside a transaction.
+var errSyncOtherwise = errors.New("run the group again with another way of syncing")
+
 // runGroup runs the members inside the open transaction and ends it. Its
 // error is everybody's; errors of single members stay theirs.
 func runGroup(c *Catalog, conn *sql.Conn, group []*member, careful bool) (err error) {
@@ -207,6 +229,13 @@ func runGroup(c *Catalog, conn *sql.Conn, group []*member, careful bool) (err er
 	}()
 	if err := v.prepare(ctx); err != nil {
 		return err
+	}
+	set, err := v.Options(ctx, SuperOptions)
+	if err != nil {
+		return err
+	}
+	if (set[SyncOption] == "0") != relaxed(conn) {
+		return errSyncOtherwise
 	}
 	settled := v.Head.SchemaVersion
 	v.settled = &settled

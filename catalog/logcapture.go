@@ -42,6 +42,8 @@ type loggedConn struct {
 	at      logPosition
 	touched bool
 
+	relaxed bool // see SyncOption
+
 	memory  memory // of the transactions so far
 	version int64  // of the catalog, for which it holds; -1 for none
 }

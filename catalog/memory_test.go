@@ -180,3 +180,51 @@ func TestMemoryAfterRollback(t *testing.T) {
 		t.Errorf("version %d", done.Version)
 	}
 }
+
+// How commits are synced follows the option, whoever set it, from the next
+// commit on; what is no snapshot is always synced.
+func TestRelaxedCommits(t *testing.T) {
+	a := newCatalog(t, nil)
+	b := openFolder(t, a.folder, nil)
+	mustCommit(t, a, creates("t"))
+	level := func(c *Catalog, want int, do func()) {
+		t.Helper()
+		do()
+		conn, err := c.writer.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		var got int
+		if err := conn.QueryRowContext(t.Context(), `PRAGMA synchronous`).Scan(&got); err != nil || got != want || relaxed(conn) != (want == 1) {
+			t.Errorf("synchronous is %d, want %d: %v", got, want, err)
+		}
+	}
+	const normal, full = 1, 2
+	add := func(c *Catalog) func() { return func() { mustCommit(t, c, addRows("t", 3)) } }
+	set := func(c *Catalog, value string) func() {
+		return func() {
+			if err := c.SetOption(t.Context(), SuperOptions, SyncOption, value, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	level(a, full, add(a))
+	level(a, full, set(a, "0"))
+	level(a, normal, add(a))
+	level(a, normal, add(a))
+	level(b, normal, add(b))
+	level(b, full, set(b, ""))
+	level(a, full, add(a))
+	level(b, full, add(b))
+	if got, want := remembered(t, a, "t"), "head 7 version 6 rows 18 files 6 gross 18"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	contiguous(t, a)
+	level(a, full, set(a, "0"))
+	level(a, normal, add(a))
+	a.log.mu.Lock()
+	a.log.met = false // as after a fresh start
+	a.log.mu.Unlock()
+	level(a, normal, add(a))
+}

@@ -91,10 +91,48 @@ func immediate(ctx context.Context, conn *sql.Conn, change func(querier) error) 
 	return nil
 }
 
+// SyncOption is the SuperTable's option that says whether each commit is synced.
+// With "0" it is not: what was committed survives the process, but the newest
+// commits, back to the last checkpoint or synced change, may be missing after a
+// power failure. They are then missing whole, and none that is older than one
+// that is there.
+const SyncOption = "commit_sync"
+
+// relaxed reports whether the connection commits without a sync.
+func relaxed(conn *sql.Conn) (out bool) {
+	_ = conn.Raw(func(c any) error {
+		if l, ok := c.(*loggedConn); ok {
+			out = l.relaxed
+		}
+		return nil
+	})
+	return out
+}
+
+// setRelaxed changes that, outside of a transaction.
+func setRelaxed(ctx context.Context, conn *sql.Conn, to bool) error {
+	if relaxed(conn) == to {
+		return nil
+	}
+	level := "FULL"
+	if to {
+		level = "NORMAL"
+	}
+	if _, err := conn.ExecContext(ctx, `PRAGMA synchronous = `+level); err != nil {
+		return sqlError(ctx, err, "open the catalog")
+	}
+	return conn.Raw(func(c any) error {
+		if l, ok := c.(*loggedConn); ok {
+			l.relaxed = to
+		}
+		return nil
+	})
+}
+
 func rollback(conn *sql.Conn) { _, _ = conn.ExecContext(context.Background(), `ROLLBACK`) }
 
 // write runs change in one write transaction under the commit lock. It is for
-// our own bookkeeping; snapshots are made by Commit.
+// our own bookkeeping, and always synced; snapshots are made by Commit.
 func (c *Catalog) write(ctx context.Context, change func(querier) error) error {
 	return c.writeOn(ctx, c.writer, change)
 }
@@ -116,6 +154,9 @@ func (c *Catalog) writeOn(ctx context.Context, db *sql.DB, change func(querier) 
 		return sqlError(ctx, err, "open the catalog")
 	}
 	defer func() { _ = conn.Close() }()
+	if err := setRelaxed(ctx, conn, false); err != nil {
+		return err
+	}
 	return immediate(ctx, conn, change)
 }
 

@@ -1,6 +1,10 @@
 package ingest
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/supertable-go/supertable/catalog"
+)
 
 // Merged gives every option that holds: a table's own setting, else the
 // SuperTable's, else the default.
@@ -8,7 +12,7 @@ func Merged(super, table map[string]string) map[string]int64 { return mergeOptio
 
 // superOnly are options that are the SuperTable's alone: snapshots and the
 // data folder belong to all tables.
-var superOnly = []string{"background_maintenance", "clean_grace", "expire_keep_last", "expire_older_than"}
+var superOnly = []string{"background_maintenance", "clean_grace", catalog.SyncOption, "expire_keep_last", "expire_older_than"}
 
 // SuperOnly reports whether an option cannot be set for one table.
 func SuperOnly(name string) bool {

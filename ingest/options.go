@@ -23,6 +23,7 @@ var OptionDefaults = []OptionDefault{
 	{"audit_text", 1, 0, 1},                                     // 0: the audit keeps the hash of a query and not its text
 	{"background_maintenance", 1, 0, 1},                         // 0 keeps the service of long-lived processes away
 	{"clean_grace", 24 * 3600, 0, 10 * 365 * 24 * 3600},         // for which an obsolete file stays
+	{catalog.SyncOption, 1, 0, 1},                               // 0: commits survive the process, but the newest may not survive a power failure
 	{"compression_level", defaultLevel, 1, 22},                  // of Zstandard, when a write names none
 	{"data_inlining_byte_limit", 128 << 10, 0, 16 << 20},        // bytes of values up to which a write stays inside the catalog
 	{"data_inlining_row_limit", catalog.InlineRows, 0, 2000},    // rows up to which a write stays inside the catalog; 0: every write makes files

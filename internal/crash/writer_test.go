@@ -37,7 +37,7 @@ type row struct{ k, v int64 }
 // operation is step i of a history: a pure function of seed and i, so that
 // the writer and the parent know it both.
 type operation struct {
-	kind   string // append, upsert, delete, delete-all, add, rename, csv, files, drop, cast, inline, keep
+	kind   string // append, upsert, delete, delete-all, add, rename, csv, files, drop, cast, inline, sync, keep
 	rows   []row
 	column string
 }
@@ -73,7 +73,9 @@ func step(seed uint64, i int) operation {
 		return operation{kind: "csv", rows: rows(1+r.IntN(500), 4000)}
 	case 18:
 		return operation{kind: "drop"}
-	case 19, 20:
+	case 19:
+		return operation{kind: "sync", column: []string{"0", "0", ""}[r.IntN(3)]}
+	case 20:
 		return operation{kind: "inline", column: []string{"0", "0", "30", ""}[r.IntN(4)]}
 	case 21:
 		return operation{kind: "files", rows: rows(1+r.IntN(3000), 4000)}
@@ -256,6 +258,8 @@ func do(ctx context.Context, s *supertable.Session, table string, o operation) e
 		_, err = s.WriteFiles(ctx, table, []string{path}, nil)
 	case "inline": // how many dead rows go into the catalog, and not to delete files
 		err = s.SetOption(ctx, "", "inline_delete_limit", o.column)
+	case "sync": // whether each commit is synced: a killed process loses nothing either way
+		err = s.SetOption(ctx, "", "commit_sync", o.column)
 	case "rename":
 		err = renameExtra(ctx, s, table, o.column)
 	case "add":
