@@ -76,14 +76,7 @@ func appendAudit(ctx context.Context, q querier, link func(last AuditHead) []Aud
 	last.Seq = max(last.Seq, last.newest) // they differ after tampering only: go on, visibly broken
 	rows := link(last)
 	for _, r := range rows {
-		args := []any{r.Seq, r.Time, r.Principal, r.Content, r.Hash}
-		if remembered {
-			w.writes++
-			err = w.own(ctx, insertAudit, args...)
-		} else {
-			err = execAll(ctx, q, []statement{{insertAudit, args}})
-		}
-		if err != nil {
+		if err := insertRow(ctx, q, "supertable_audit", "seq, time, principal, content, hash", r.Seq, r.Time, r.Principal, r.Content, r.Hash); err != nil {
 			return err
 		}
 		last.Seq, last.Hash, last.newest = r.Seq, r.Hash, r.Seq
@@ -94,8 +87,6 @@ func appendAudit(ctx context.Context, q querier, link func(last AuditHead) []Aud
 	}
 	return execAll(ctx, q, []statement{{`UPDATE supertable_audit_head SET seq = ?, hash = ?`, []any{last.Seq, last.Hash}}})
 }
-
-const insertAudit = `INSERT INTO supertable_audit (seq, time, principal, content, hash) VALUES (?, ?, ?, ?, ?)`
 
 func auditHead(ctx context.Context, q querier) (AuditHead, error) {
 	w, remembered := remembering(q)

@@ -431,12 +431,12 @@ func (a *applier) finish() error {
 			a.note("altered_table:%d", a.table.ID)
 		}
 	}
-	err := a.exec(`INSERT INTO ducklake_snapshot (snapshot_id, snapshot_time, schema_version, next_catalog_id, next_file_id) VALUES (?, ?, ?, ?, ?)`,
+	err := insertRow(a.ctx, a.q, "ducklake_snapshot", "snapshot_id, snapshot_time, schema_version, next_catalog_id, next_file_id",
 		a.next.ID, FormatTime(a.next.Time), a.next.SchemaVersion, a.next.nextCatalogID, a.next.nextFileID)
 	if err != nil {
 		return err
 	}
-	return a.exec(`INSERT INTO ducklake_snapshot_changes (snapshot_id, changes_made, author, commit_message, commit_extra_info) VALUES (?, ?, ?, ?, NULL)`,
+	return insertRow(a.ctx, a.q, "ducklake_snapshot_changes", "snapshot_id, changes_made, author, commit_message",
 		a.next.ID, strings.Join(a.changes, ","), a.ch.Record.Principal, nullText(a.ch.Record.Message))
 }
 
@@ -468,7 +468,7 @@ func (a *applier) sideTables() error {
 		return err
 	}
 	a.version = live.version
-	err = a.exec(`INSERT INTO supertable_change (snapshot_id, table_id, table_name, version, operation, inserted, deleted, skipped, principal, message, lineage) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	err = insertRow(a.ctx, a.q, "supertable_change", "snapshot_id, table_id, table_name, version, operation, inserted, deleted, skipped, principal, message, lineage",
 		a.next.ID, a.table.ID, a.table.Name, a.version, r.Operation, r.Inserted, r.Deleted, r.Skipped, r.Principal, r.Message, nullText(r.Lineage))
 	if err == nil {
 		err = a.audit(a.ctx, a.ch, a.table.Name, a.next.ID)

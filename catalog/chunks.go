@@ -70,7 +70,7 @@ func (c *Catalog) writable(ctx context.Context, q querier) error {
 }
 
 func keepChunk(ctx context.Context, q querier, ch Chunk) error {
-	_, err := q.ExecContext(ctx, `INSERT INTO supertable_chunk (stream, chunk_id, records, body) VALUES (?, ?, ?, ?)`,
+	err := insertRow(ctx, q, "supertable_chunk", "stream, chunk_id, records, body",
 		ch.Stream, uuid.Must(uuid.NewV7()).String(), ch.Records, string(ch.Body))
 	return sqlError(ctx, err, "keep monitoring records")
 }

@@ -255,7 +255,10 @@ func runGroup(c *Catalog, conn *sql.Conn, group []*member, careful bool) (err er
 	}
 	w.reached(v.Head)
 	if err := w.flush(ctx); err != nil {
-		return err
+		if careful {
+			return err
+		}
+		return errCarefully // whose row it was shows then
 	}
 	if _, err := conn.ExecContext(ctx, `COMMIT`); err != nil {
 		return sqlError(ctx, err, "commit")

@@ -305,6 +305,15 @@ func (a *applier) insertRows(name string, first int64, columns []string, rows []
 	for _, c := range columns {
 		names = append(names, quoteName(c))
 	}
+	if len(rows) <= fewRows {
+		list := strings.Join(append(names[:2:2], names[3:]...), ", ")
+		for i, row := range rows {
+			if err := insertRow(a.ctx, a.q, name, list, append([]any{first + int64(i), a.next.ID}, row...)...); err != nil {
+				return err
+			}
+		}
+		return a.grown(name, len(rows))
+	}
 	one := "(?,?,NULL" + strings.Repeat(",?", len(columns)) + "),"
 	for chunk := range chunks(rows, max(1, 2000/(len(columns)+2))) {
 		args := make([]any, 0, len(chunk)*(len(columns)+2))
@@ -317,9 +326,17 @@ func (a *applier) insertRows(name string, first int64, columns []string, rows []
 			return err
 		}
 	}
+	return a.grown(name, len(rows))
+}
+
+// fewRows is how many rows of one write are put together with those of others.
+const fewRows = 8
+
+// grown counts rows that came to an inlined table.
+func (a *applier) grown(name string, n int) error {
 	if w, ok := remembering(a.q); ok {
 		if size, ok := w.mem.facts[inlinedSizeOf(name)].(*int64); ok {
-			*size += int64(len(rows))
+			*size += int64(n)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"io"
+	"math/bits"
 	"reflect"
 	"strings"
 	"sync"
@@ -18,9 +19,9 @@ import (
 // connection commits: PRAGMA data_version tells that at each BEGIN. A small
 // commit then consists of little more than the rows that it adds.
 //
-// What rows of the hottest tables are going to be is held back in here until
-// somebody else looks at these tables, or the transaction ends: a group of
-// commits writes them once.
+// What rows of the hottest tables are going to be, and rows that every commit
+// adds, are held back in here until somebody else looks at these tables, or the
+// transaction ends: a group of commits writes them once, and together.
 //
 // It belongs to the transaction that is open, and is empty after one that was
 // rolled back.
@@ -30,7 +31,15 @@ type memory struct {
 	facts  map[any]any
 	tables map[int64]*tableMemory
 	audit  *AuditHead
-	trail  bool // the audit's head is held back
+	trail  bool                // the audit's head is held back
+	rows   map[string]*newRows // held back, by table
+}
+
+// newRows are rows that will be inserted.
+type newRows struct {
+	columns string
+	width   int
+	values  []any // of all rows, one after the other
 }
 
 // tableMemory is what each commit changes of a table; dirty is what is held back.
@@ -165,10 +174,67 @@ func (w *watched) own(ctx context.Context, query string, args ...any) error {
 
 // before writes what is held back when a statement is about it.
 func (w *watched) before(ctx context.Context, query string) error {
-	if w.mem == nil || !traitsOf(query).held {
+	if w.mem == nil {
+		return nil
+	}
+	for table, rows := range w.mem.rows {
+		if len(rows.values) > 0 && strings.Contains(query, table) {
+			if err := w.flushRows(ctx, table, rows); err != nil {
+				return err
+			}
+		}
+	}
+	if !traitsOf(query).held {
 		return nil
 	}
 	return w.flush(ctx)
+}
+
+// insertRow adds a row to one of the tables that every commit adds to.
+func insertRow(ctx context.Context, q querier, table, columns string, values ...any) error {
+	w, ok := remembering(q)
+	if !ok {
+		_, err := q.ExecContext(ctx, insertText(table, columns, len(values), 1), values...)
+		return sqlError(ctx, err, "write the catalog")
+	}
+	w.writes++
+	if w.mem.rows == nil {
+		w.mem.rows = map[string]*newRows{}
+	}
+	rows := w.mem.rows[table]
+	if rows == nil {
+		rows = &newRows{columns: columns, width: len(values)}
+		w.mem.rows[table] = rows
+	}
+	if rows.columns != columns {
+		if err := w.flushRows(ctx, table, rows); err != nil {
+			return err
+		}
+		rows.columns, rows.width = columns, len(values)
+	}
+	rows.values = append(rows.values, values...)
+	return nil
+}
+
+func insertText(table, columns string, width, n int) string {
+	row := "(" + strings.Repeat("?, ", width-1) + "?)"
+	return `INSERT INTO "` + table + `" (` + columns + `) VALUES ` + strings.Repeat(row+", ", n-1) + row
+}
+
+// flushRows inserts what is held back of a table, many rows to a statement;
+// their numbers are powers of two, so that few statements are prepared.
+func (w *watched) flushRows(ctx context.Context, table string, rows *newRows) error {
+	values := rows.values
+	rows.values = rows.values[:0]
+	for len(values) > 0 {
+		n := 1 << (bits.Len(uint(min(len(values)/rows.width, 32))) - 1)
+		if err := w.own(ctx, insertText(table, rows.columns, rows.width, n), values[:n*rows.width]...); err != nil {
+			return err
+		}
+		values = values[n*rows.width:]
+	}
+	clear(rows.values[:cap(rows.values)])
+	return nil
 }
 
 // flush writes what is held back.
@@ -176,10 +242,18 @@ func (w *watched) flush(ctx context.Context) error {
 	if w.mem == nil {
 		return nil
 	}
+	for table, rows := range w.mem.rows {
+		if err := w.flushRows(ctx, table, rows); err != nil {
+			return err
+		}
+	}
 	for id, t := range w.mem.tables {
 		if err := w.flushTable(ctx, id, t); err != nil {
 			return err
 		}
+	}
+	if len(w.mem.rows) > mostTables {
+		w.mem.rows = nil
 	}
 	if len(w.mem.tables) > mostTables {
 		w.mem.tables = nil
