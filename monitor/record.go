@@ -350,8 +350,22 @@ func encode(rows []row) []byte {
 }
 
 func appendText(b []byte, s string) []byte {
+	if plainText(s) {
+		return append(append(append(b, '"'), s...), '"')
+	}
 	raw, _ := json.Marshal(s) // a text
 	return append(b, raw...)
+}
+
+// plainText reports whether JSON has the text as it is.
+func plainText(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ', c > '~', c == '"', c == '\\', c == '<', c == '>', c == '&':
+			return false
+		}
+	}
+	return true
 }
 
 // decode reads the lines of a chunk.
