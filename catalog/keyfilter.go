@@ -32,14 +32,13 @@ const (
 )
 
 // NewKeyFilter makes the filter of some hashes, in any order and some of them
-// twice. It puts them into another order.
+// twice. It may put them into another order.
 func NewKeyFilter(hashes []uint64) (*KeyFilter, error) {
 	return newKeyFilter(hashes, shardKeys)
 }
 
 func newKeyFilter(hashes []uint64, perShard int) (*KeyFilter, error) {
-	slices.Sort(hashes)
-	hashes = slices.Compact(hashes)
+	hashes = slices.Compact(sortHashes(hashes))
 	shardBits := min(maxShardBits, bits.Len(uint(max(0, len(hashes)-1)/perShard)))
 	body := []byte{keyFilterVersion, byte(shardBits)}
 	var build xorfilter.BinaryFuseBuilder
@@ -65,6 +64,36 @@ func newKeyFilter(hashes []uint64, perShard int) (*KeyFilter, error) {
 		}
 	}
 	return f, nil
+}
+
+// sortHashes sorts numbers that are spread evenly: each goes to its place by its
+// highest bits, a few beside each other, and those are sorted.
+func sortHashes(hashes []uint64) []uint64 {
+	width := bits.Len(uint(len(hashes) / 8))
+	if width < 4 {
+		slices.Sort(hashes)
+		return hashes
+	}
+	drop := 64 - width
+	ends := make([]uint32, 1<<width+1) // ends[b] is where the numbers of b begin, and then where they end
+	for _, h := range hashes {
+		ends[h>>drop+1]++
+	}
+	for b := 1; b < len(ends); b++ {
+		ends[b] += ends[b-1]
+	}
+	out := make([]uint64, len(hashes))
+	for _, h := range hashes {
+		b := h >> drop
+		out[ends[b]] = h
+		ends[b]++
+	}
+	from := uint32(0)
+	for _, end := range ends[:1<<width] {
+		slices.Sort(out[from:end])
+		from = end
+	}
+	return out
 }
 
 // appendShard writes a shard: only its size, 0, when it has no key.

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -135,5 +136,20 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	c.put("s", FilteredFile{Rel: "big"}, big)
 	if c.get("s", FilteredFile{Rel: "big"}) != nil || c.get("s", FilteredFile{Records: 199}) == nil {
 		t.Error("one filter that is too large empties the cache")
+	}
+}
+
+func BenchmarkNewKeyFilter(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, n := range []int{1000, 20_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			keys := randomHashes(r, n)
+			for b.Loop() {
+				if _, err := NewKeyFilter(slices.Clone(keys)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/key")
+		})
 	}
 }

@@ -494,7 +494,7 @@ func (k *KeyFilters) keepIn(ctx context.Context, q querier, s KeyScheme, filters
 			return err
 		}
 	}
-	if err := holdsAll(ctx, q, id, filters); err != nil {
+	if err := holdsAll(ctx, q, id, s, filters); err != nil {
 		return err
 	}
 	if err := k.sweep(ctx, q, sweepLeast+2*len(filters)); err != nil {
@@ -503,13 +503,16 @@ func (k *KeyFilters) keepIn(ctx context.Context, q querier, s KeyScheme, filters
 	return shrink(ctx, q)
 }
 
-// holdsAll looks for what was put in: an index that is damaged may lose it
+// holdsAll looks for what was put in: a database that is damaged may lose it
 // without a word, and then it would be made again and again.
-func holdsAll(ctx context.Context, q querier, scheme int64, filters map[FilteredFile]*KeyFilter) error {
-	for place := range filters {
-		var there bool
-		if err := q.QueryRowContext(ctx, `SELECT 1 FROM filter WHERE scheme = ? AND path = ?`, scheme, place.Rel).Scan(&there); err != nil {
+func holdsAll(ctx context.Context, q querier, id int64, s KeyScheme, filters map[FilteredFile]*KeyFilter) error {
+	for place, f := range filters {
+		var sum []byte
+		if err := q.QueryRowContext(ctx, `SELECT sum FROM filter WHERE scheme = ? AND path = ?`, id, place.Rel).Scan(&sum); err != nil {
 			return err
+		}
+		if !bytes.Equal(sum, s.sum(place, f.body)) {
+			return errors.New("what was kept is something else")
 		}
 	}
 	return nil

@@ -3,8 +3,11 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 
@@ -26,10 +29,14 @@ const (
 	// rowsPerKey is how many rows are looked through to see how many keys they have.
 	rowsPerKey = 8
 
-	// madeRows and madeFiles bound what one write makes of filters: the rows of
-	// the files, and their number.
-	madeRows  = 2 << 20
+	// One write makes filters of so many files at most, and of that part of the
+	// rows that it would have to look at, within bounds: a row of a filter costs
+	// about as much as four that are searched, so no write takes much more than
+	// twice its time.
 	madeFiles = 256
+	madePart  = 4
+	madeLeast = 256 << 10
+	madeMost  = 4 << 20
 	// mostRows is the largest file that gets a filter: its hashes, eight bytes a
 	// row, are in memory while it is made.
 	mostRows = 32 << 20
@@ -58,6 +65,16 @@ func filtersToMake(missing []*catalog.File, rows int64, files int) []*catalog.Fi
 	return out
 }
 
+// rowsToMake is how many rows a write makes filters of, when so many would have
+// to be searched.
+func rowsToMake(files []*catalog.File) int64 {
+	var all int64
+	for _, f := range files {
+		all += f.Records
+	}
+	return min(max(all/madePart, madeLeast), madeMost)
+}
+
 // probe is the keys of a stage as filters are asked for them.
 type probe struct {
 	scheme catalog.KeyScheme
@@ -80,10 +97,12 @@ func (m *matcher) exclude(ctx context.Context, st *state, files []*catalog.File)
 		return nil, err
 	}
 	if !m.j.inCommit { // others wait there
-		m.makeFilters(ctx, st, p, look)
+		m.makeFilters(ctx, st, p, filtersToMake(look.Missing, rowsToMake(files), madeFiles), look.Lack)
 	}
-	for id := range look.Lack {
-		m.found[id] = nil
+	for id, lacks := range look.Lack {
+		if lacks {
+			m.found[id] = nil
+		}
 	}
 	return slices.DeleteFunc(files, func(f *catalog.File) bool { return look.Lack[f.ID] }), nil
 }
@@ -151,20 +170,36 @@ func (m *matcher) cast(key int, expr string) string {
 	return "CAST(" + expr + " AS " + m.keys[key].Type.SQL() + ")"
 }
 
-// makeFilters makes filters that are missing and adds what they say. When a
-// file cannot be read it makes none: the search for the keys meets the same
-// file, and says what is wrong with it.
-func (m *matcher) makeFilters(ctx context.Context, st *state, p *probe, look catalog.KeyLook) {
+// makeFilters makes filters of files and notes which of them lack the keys.
+// When a file cannot be read it makes none: the search for the keys meets the
+// same file, and says what is wrong with it.
+func (m *matcher) makeFilters(ctx context.Context, st *state, p *probe, files []*catalog.File, lack map[int64]bool) {
 	filters := m.j.w.Catalog.KeyFilters()
-	files, release := filters.Claim(p.scheme, filtersToMake(look.Missing, madeRows, madeFiles))
+	files, release := filters.Claim(p.scheme, files)
 	defer release()
-	if len(files) == 0 {
+	hashes, ok := m.hashFiles(ctx, st, files)
+	if !ok {
 		return
+	}
+	made := map[catalog.FilteredFile]*catalog.KeyFilter{}
+	for i, filter := range newFilters(files, hashes) {
+		if place, ok := filters.Filtered(files[i]); ok && filter != nil {
+			made[place] = filter
+			lack[files[i].ID] = !filter.MayHoldAny(p.hashes)
+		}
+	}
+	_ = filters.Keep(ctx, p.scheme, made) // it fails only when ctx ends
+}
+
+// hashFiles hashes the keys of every row of files.
+func (m *matcher) hashFiles(ctx context.Context, st *state, files []*catalog.File) ([][]uint64, bool) {
+	if len(files) == 0 {
+		return nil, false
 	}
 	paths, hashes := make([]string, len(files)), make([][]uint64, len(files))
 	for i, f := range files {
 		if catalog.CheckSize(f.Path, f.Size) != nil {
-			return
+			return nil, false
 		}
 		paths[i], hashes[i] = f.Path, make([]uint64, 0, f.Records)
 	}
@@ -174,25 +209,28 @@ func (m *matcher) makeFilters(ctx context.Context, st *state, p *probe, look cat
 	}
 	sql := fmt.Sprintf("SELECT CAST(file_index AS BIGINT), hash(%s) FROM (SELECT file_index, %s FROM read_parquet(%s, schema=%s))",
 		strings.Join(values, ", "), m.selectKeys(st, files), pathList(paths), m.tableSchema(st))
-	if m.hashes(ctx, sql, func(file int, h uint64) { hashes[file] = append(hashes[file], h) }) != nil {
-		return
+	err := m.hashes(ctx, sql, func(file int, h uint64) { hashes[file] = append(hashes[file], h) })
+	return hashes, err == nil
+}
+
+// newFilters makes the filters of files from the hashes of their rows, several
+// at a time; nil where that is not possible.
+func newFilters(files []*catalog.File, hashes [][]uint64) []*catalog.KeyFilter {
+	out := make([]*catalog.KeyFilter, len(files))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(len(files), runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
+				if int64(len(hashes[i])) == files[i].Records {
+					out[i], _ = catalog.NewKeyFilter(hashes[i])
+				}
+				hashes[i] = nil
+			}
+		})
 	}
-	made := map[catalog.FilteredFile]*catalog.KeyFilter{}
-	for i, f := range files {
-		place, ok := filters.Filtered(f)
-		if !ok || int64(len(hashes[i])) != f.Records {
-			continue
-		}
-		filter, err := catalog.NewKeyFilter(hashes[i])
-		if hashes[i] = nil; err != nil {
-			continue
-		}
-		made[place] = filter
-		if !filter.MayHoldAny(p.hashes) {
-			look.Lack[f.ID] = true
-		}
-	}
-	_ = filters.Keep(ctx, p.scheme, made) // it fails only when ctx ends
+	wg.Wait()
+	return out
 }
 
 // hashes runs a query for file and hash.

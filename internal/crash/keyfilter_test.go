@@ -100,13 +100,15 @@ func TestKillFilters(t *testing.T) {
 		for half := range w {
 			w[half] = run(t, home, "ST_CRASH_MODE=keys", fmt.Sprintf("ST_CRASH_SEED=%d", sd), fmt.Sprintf("ST_CRASH_FROM=%d", next[half]), fmt.Sprintf("ST_CRASH_TO=%d", half))
 		}
-		for n := r.IntN(4); n > 0; n-- {
-			if l, ok := <-w[0].lines; ok {
-				w[0].said = append(w[0].said, l)
+		for half := range w { // the first upsert begins, or ends
+			for range 1 + r.IntN(2) {
+				if l, ok := <-w[half].lines; ok {
+					w[half].said = append(w[half].said, l)
+				}
 			}
 		}
 		f := r.Float64()
-		time.Sleep(time.Duration(f * f * float64(200*time.Millisecond)))
+		time.Sleep(time.Duration(f * f * float64(400*time.Millisecond)))
 		for half := range w {
 			if err := w[half].cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
