@@ -598,3 +598,72 @@ func check(t *testing.T, conn engine.Conn, typ, all string) {
 		}
 	}
 }
+
+// TestFiltersOfAnotherHistory puts a SuperTable back to an earlier state and
+// leaves it the filters of the later one: other files come under the same ids,
+// then the table under the same name, and no key is ever there twice.
+func TestFiltersOfAnotherHistory(t *testing.T) {
+	r := random(t)
+	home := t.TempDir()
+	w := &twin{t: t, home: home}
+	super := filepath.Join(home, "default", "main")
+	grow := func(keys []string, from int) []string {
+		t.Helper()
+		for f := range 5 {
+			csv, k := uuids(r, 100, from+f*100)
+			writeUUIDs(t, w.s, csv)
+			keys = append(keys, k...)
+		}
+		for range 3 {
+			key := keys[r.IntN(len(keys))]
+			if res := writeUUIDs(t, w.s, fmt.Sprintf("uid,v\n%s,%d\n", key, -from), "uid"); res.Deleted != 1 {
+				t.Fatalf("an upsert of %s replaced %d rows", key, res.Deleted)
+			}
+		}
+		if got, want := testdb.Query(t, w.s, "SELECT count(*), count(DISTINCT uid) FROM t", nil), fmt.Sprintf("%d|%[1]d", len(keys)); got != want {
+			t.Fatalf("rows and keys %s, want %s", got, want)
+		}
+		return keys
+	}
+	closed := func(do func()) {
+		t.Helper()
+		if err := w.lake.Close(); err != nil {
+			t.Fatal(err)
+		}
+		do()
+		w.open()
+	}
+	w.open()
+	early := grow(nil, 1000)
+	backup := filepath.Join(t.TempDir(), "backup")
+	closed(func() {
+		if err := os.CopyFS(backup, os.DirFS(super)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for range 3 {
+		grow(slices.Clone(early), 2000)
+		closed(func() {
+			keep, err := os.ReadFile(keysPath(home, "main"))
+			if err == nil {
+				err = os.RemoveAll(super)
+			}
+			if err == nil {
+				err = os.CopyFS(super, os.DirFS(backup))
+			}
+			if err == nil {
+				err = os.WriteFile(keysPath(home, "main"), keep, 0o666)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	for range 2 {
+		if _, err := w.s.DropTable(t.Context(), "t"); err != nil {
+			t.Fatal(err)
+		}
+		grow(nil, 3000)
+	}
+	w.end()
+}
