@@ -13,8 +13,14 @@ func TestAsksFilters(t *testing.T) {
 		files   int
 		want    bool
 	}{
-		{1, keysPerFile, 3, false}, {1, keysPerFile, 4, true}, {8, keysPerFile, 4, true}, {9, keysPerFile, 4, false},
-		{200, keysPerFile, 100, true}, {201, keysPerFile, 100, false}, {0, keysPerFile, 100, false}, {1600, keysPerFile * rowsPerKey, 100, true},
+		{1, keysPerFile, 3, false},
+		{1, keysPerFile, 4, true},
+		{8, keysPerFile, 4, true},
+		{9, keysPerFile, 4, false},
+		{200, keysPerFile, 100, true},
+		{201, keysPerFile, 100, false},
+		{0, keysPerFile, 100, false},
+		{1600, keysPerFile * rowsPerKey, 100, true},
 	} {
 		if got := asksFilters(c.keys, c.perFile, c.files); got != c.want {
 			t.Errorf("%d keys and %d files: %v", c.keys, c.files, got)
