@@ -366,7 +366,7 @@ func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, use s
 			return s.Files, err
 		}
 		var err error
-		keep := func(f *catalog.File) bool { return p.mayHold(f) } // p as it is then
+		keep := func(f *catalog.File) bool { return p.mayHold(f) } // with what the key filters say by then
 		if m.scan, err = scan.Plan(ctx, v, m.table, r.at.ID, m.all, p.leaves(), files, keep); err != nil {
 			return err
 		}
