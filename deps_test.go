@@ -92,6 +92,7 @@ var only = []struct {
 	{"github.com/duckdb/duckdb-go-bindings", []string{"engine/duckdb"}, false, "hold the interfaces of package engine"},
 	{"github.com/duckdb/duckdb-go/v2", nil, false, "the bindings are used directly (docs/adr/0005)"},
 	{"github.com/mattn/go-sqlite3", []string{"catalog", "interop", "internal/testdb", "internal/crash", "bench"}, true, "ask the catalog"},
+	{"github.com/FastFilter/xorfilter", []string{"catalog"}, false, "ask the catalog's key filters"},
 	{"database/sql", []string{"catalog", "interop", "internal/testdb", "internal/crash", "bench"}, true, "ask the catalog"},
 	{"github.com/spf13/cobra", []string{"internal/cli"}, false, "only the command line knows commands and flags"},
 	{"github.com/spf13/pflag", []string{"internal/cli"}, false, "only the command line knows commands and flags"},

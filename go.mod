@@ -3,6 +3,7 @@ module github.com/supertable-go/supertable
 go 1.26.0
 
 require (
+	github.com/FastFilter/xorfilter v0.4.2-0.20260120015552-4e5a4d9df65a
 	github.com/apache/arrow-go/v18 v18.8.0
 	github.com/duckdb/duckdb-go-bindings v0.10505.0
 	github.com/google/flatbuffers v25.12.19+incompatible

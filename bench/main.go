@@ -84,6 +84,7 @@ func (b *bench) run(only, out string) error {
 		{"commits", b.commits},
 		{"cold", b.cold},
 		{"planning", b.planning},
+		{"keyfilter", b.keyfilter},
 	} {
 		if !b.only.MatchString(s.name) {
 			continue

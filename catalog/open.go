@@ -75,6 +75,7 @@ type Catalog struct {
 	readers  readers
 	files    fileCache
 	index    *fileIndex
+	keys     *KeyFilters
 	closing  sync.Once
 	file     os.FileInfo // of catalog.db when it was opened
 	closed   atomic.Bool
@@ -124,6 +125,7 @@ func Open(ctx context.Context, folder storage.Folder, o Options) (*Catalog, erro
 		return nil, lost(folder, err)
 	}
 	c.index = newFileIndex(c)
+	c.keys = newKeyFilters(c)
 	c.keepWAL(ctx)
 	return c, nil
 }
@@ -152,7 +154,7 @@ func (c *Catalog) Close() error {
 		c.readers.close()
 		c.closed.Store(true)
 		c.log.working.Wait()
-		err = errors.Join(c.notes.close(), c.index.close(), c.db.Close(), c.writer.Close())
+		err = errors.Join(c.notes.close(), c.index.close(), c.keys.close(), c.db.Close(), c.writer.Close())
 	})
 	return err
 }

@@ -103,7 +103,11 @@ func (j *job) tryCommit(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	j.progress("committing", 1)
-	return j.commit(ctx, j.decide)
+	res, err := j.commit(ctx, j.decide)
+	if err == nil {
+		j.keepFilters(ctx)
+	}
+	return res, err
 }
 
 func (j *job) commit(ctx context.Context, decide catalog.Decide) (Result, error) {

@@ -26,6 +26,7 @@ type matcher struct {
 	few   []string                  // the keys as SQL conditions, when they are few
 	known bool                      // few was looked for
 	fewIn []keyBound
+	probe *probe // the keys as filters are asked for them; nil while none was
 
 	ending []ending // rows inside the catalog, at the head that was looked at last
 }
@@ -88,10 +89,16 @@ func (m *matcher) run(ctx context.Context, st *state) error {
 		if f.MappingID != nil {
 			return errs.New(errs.Unsupported, "table %q has files that another client added as they were; an upsert by key on it is not supported yet", st.table.Name)
 		}
+		files = append(files, f)
+	}
+	files, err := m.exclude(ctx, st, files)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
 		if err := catalog.CheckSize(f.Path, f.Size); err != nil {
 			return err
 		}
-		files = append(files, f)
 	}
 	if len(files) == 0 {
 		return nil

@@ -49,13 +49,18 @@ func (j *job) dropStale(ctx context.Context, v *catalog.View, st *state) error {
 // that may hold one of the keys; "" when there are none.
 func (j *job) liveKeys(ctx context.Context, v *catalog.View, st *state, m *matcher, newer datafile.Column) (string, func(), error) {
 	var files []*catalog.File
+	for i := range st.files {
+		if m.mayHold(st, &st.files[i]) {
+			files = append(files, &st.files[i])
+		}
+	}
+	files, err := m.exclude(ctx, st, files)
+	if err != nil {
+		return "", nil, err
+	}
 	var paths []string
 	var dead [][]uint64
-	for i := range st.files {
-		f := &st.files[i]
-		if !m.mayHold(st, f) {
-			continue
-		}
+	for _, f := range files {
 		if err := catalog.CheckSize(f.Path, f.Size); err != nil {
 			return "", nil, err
 		}
@@ -63,7 +68,6 @@ func (j *job) liveKeys(ctx context.Context, v *catalog.View, st *state, m *match
 		if err != nil {
 			return "", nil, err
 		}
-		files = append(files, f)
 		paths, dead = append(paths, f.Path), append(dead, rows)
 	}
 	inside, err := m.liveInside(ctx, v, st, newer)

@@ -201,6 +201,7 @@ func (m *member) shown(name string) bool {
 type predicates struct {
 	text, policy       pruner
 	filter, rowFilters statement.Expr
+	lack               map[int64]bool // files that by their key filters have none of the keys that the text asks for
 }
 
 func newPredicates(m *member, filter statement.Expr) predicates {
@@ -223,7 +224,7 @@ func (p predicates) leaves() []int64 {
 }
 
 func (p predicates) mayHold(f *catalog.File) bool {
-	return (p.filter == nil || p.text.mayHold(f, p.filter)) && (p.rowFilters == nil || p.policy.mayHold(f, p.rowFilters))
+	return !p.lack[f.ID] && (p.filter == nil || p.text.mayHold(f, p.filter)) && (p.rowFilters == nil || p.policy.mayHold(f, p.rowFilters))
 }
 
 // rowsExpr says what the row filters are known to demand; nil is nothing.

@@ -270,14 +270,25 @@ func (p pruner) harmlessList(column, before string, list []statement.Literal, af
 	if !ok {
 		return "", false
 	}
-	parts := make([]string, len(list))
-	for i, lit := range list {
-		if _, sure := p.bound(c.Type, lit); !sure {
-			return "", false
-		}
-		if parts[i], ok = datafile.Literal(c.Type, lit.Text); !ok {
-			return "", false
-		}
+	parts, ok := p.constants(c, list)
+	if !ok {
+		return "", false
 	}
 	return datafile.Quote(c.Name) + before + strings.Join(parts, ", ") + after, true
+}
+
+// constants writes literals as SQL of the column's own type; ok is false when
+// the engine might compare one of them in another way than as that.
+func (p pruner) constants(c datafile.Column, list []statement.Literal) (sql []string, ok bool) {
+	for _, lit := range list {
+		if _, sure := p.bound(c.Type, lit); !sure {
+			return nil, false
+		}
+		part, ok := datafile.Literal(c.Type, lit.Text)
+		if !ok {
+			return nil, false
+		}
+		sql = append(sql, part)
+	}
+	return sql, true
 }

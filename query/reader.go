@@ -360,11 +360,14 @@ func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, use s
 		var total *catalog.Totals
 		files := func(ctx context.Context, t catalog.Table, at int64, leaves []int64) ([]catalog.File, error) {
 			s, err := v.SelectFiles(ctx, t, at, leaves, p.where())
-			total = s.Total
+			if total = s.Total; err == nil {
+				p.lack, err = q.lackKeys(ctx, r, m, p, s.Files)
+			}
 			return s.Files, err
 		}
 		var err error
-		if m.scan, err = scan.Plan(ctx, v, m.table, r.at.ID, m.all, p.leaves(), files, p.mayHold); err != nil {
+		keep := func(f *catalog.File) bool { return p.mayHold(f) } // with what the key filters say by then
+		if m.scan, err = scan.Plan(ctx, v, m.table, r.at.ID, m.all, p.leaves(), files, keep); err != nil {
 			return err
 		}
 		m.scan.Counts.Of(total)

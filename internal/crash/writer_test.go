@@ -163,6 +163,8 @@ func write() error {
 		return copying(ctx, os.Getenv("ST_CRASH_MODE"))
 	case "keep":
 		return keep(ctx)
+	case "keys":
+		return upsertKeys(ctx)
 	}
 	seed, _ := strconv.ParseUint(os.Getenv("ST_CRASH_SEED"), 10, 64)
 	from, _ := strconv.Atoi(os.Getenv("ST_CRASH_FROM"))
