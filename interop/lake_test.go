@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	_ "github.com/mattn/go-sqlite3" // the catalog behind both clients' backs
@@ -255,15 +256,48 @@ func (l *lake) check(allowed ...string) {
 	}
 }
 
-// meta runs a query on the catalog itself, behind both clients' backs.
-func meta(t testing.TB, catalog, query string, args ...any) []string {
+// behind are the tests' own connections to catalogs: they are asked so often
+// that opening one would be most of it.
+var behind struct {
+	sync.Mutex
+	open map[asking]*sql.DB
+}
+
+type asking struct {
+	t       testing.TB
+	catalog string
+}
+
+func catalogOf(t testing.TB, catalog string) *sql.DB {
 	t.Helper()
+	behind.Lock()
+	defer behind.Unlock()
+	who := asking{t, catalog}
+	if db, ok := behind.open[who]; ok {
+		return db
+	}
 	db, err := sql.Open("sqlite3", "file:"+catalog+"?_busy_timeout=5000")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = db.Close() }()
-	rows, err := db.QueryContext(t.Context(), query, args...)
+	db.SetMaxOpenConns(1)
+	if behind.open == nil {
+		behind.open = map[asking]*sql.DB{}
+	}
+	behind.open[who] = db
+	t.Cleanup(func() {
+		behind.Lock()
+		defer behind.Unlock()
+		delete(behind.open, who)
+		_ = db.Close()
+	})
+	return db
+}
+
+// meta runs a query on the catalog itself, behind both clients' backs.
+func meta(t testing.TB, catalog, query string, args ...any) []string {
+	t.Helper()
+	rows, err := catalogOf(t, catalog).QueryContext(context.Background(), query, args...)
 	if err != nil {
 		t.Fatalf("catalog: %s: %v", query, err)
 	}
