@@ -118,7 +118,7 @@ func (w *walk) inputFrom(cols []column, from string, always ...string) string {
 // our is one step through the public API.
 func (w *walk) our(table string) op {
 	w.t.Helper()
-	cols := w.describe(table, head)
+	cols := w.now[table]
 	some := plain(cols)
 	switch k := w.IntN(30); {
 	case k < 5:
@@ -191,10 +191,10 @@ func altering(table string, a supertable.Alteration) op {
 
 // returning brings an earlier state of a table back, where that can be done.
 func (w *walk) returning(table string) op {
-	all := w.snapshots()
+	all := w.retained()
 	to := all[w.IntN(len(all))]
 	return ours(func(w *walk) error {
-		if len(w.rows("SELECT 1 FROM information_schema.tables WHERE table_name = '"+table+"'", head)) == 0 {
+		if _, ok := w.now[table]; !ok {
 			return errors.New("the table does not exist")
 		}
 		_, err := w.s.Rollback(w.t.Context(), table, to, nil)
@@ -257,19 +257,11 @@ func (w *walk) keep(table string) op {
 	}
 	do := chore.do
 	chore.do = func(w *walk) error {
-		before := map[int64]map[string][]string{}
-		for _, at := range w.snapshots() {
-			before[at] = w.then(at)
+		err := do(w)
+		if err == nil {
+			w.samePasts("ours", w.readOurs)
 		}
-		if err := do(w); err != nil {
-			return err
-		}
-		for _, at := range w.snapshots() {
-			if old, ok := before[at]; ok {
-				w.samePast(at, old)
-			}
-		}
-		return nil
+		return err
 	}
 	return chore
 }
@@ -277,7 +269,7 @@ func (w *walk) keep(table string) op {
 // their is one step in DuckDB.
 func (w *walk) their(table string) op {
 	w.t.Helper()
-	cols := w.describe(table, head)
+	cols := w.now[table]
 	some := plain(cols)
 	q := "lake." + table
 	where := fmt.Sprintf(" WHERE id %% %d = %d", 1+w.IntN(12), w.IntN(3))
@@ -306,7 +298,7 @@ func (w *walk) their(table string) op {
 		// Flushed first: the other way round DuckDB doubles rows of the past.
 		return byDuckDB("CALL ducklake_flush_inlined_data('lake'); BEGIN; CALL ducklake_rewrite_data_files('lake', delete_threshold => 0.2); COMMIT")
 	case k == 18:
-		all := w.snapshots()
+		all := w.retained()
 		if len(all) < 4 {
 			return pass
 		}

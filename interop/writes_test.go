@@ -19,6 +19,13 @@ type batch struct {
 	options *supertable.WriteOptions
 }
 
+// modelled are the rows that a table must have after a write.
+type modelled struct {
+	table   string
+	columns []column
+	rows    []string
+}
+
 // writing is a step of one write; stay says which rows of before it leaves.
 func (w *walk) writing(verb, table, rows string, o *supertable.WriteOptions, stay string) op {
 	return w.writes(fmt.Sprintf("%s %s: %s", verb, table, rows), table, stay, batch{rows, o})
@@ -36,7 +43,7 @@ func (w *walk) writes(what, table, stay string, batches ...batch) op {
 		}, "flush %s", table)
 	}
 	return ours(func(w *walk) error {
-		sel := texts(w.describe(table, head))
+		sel := texts(w.now[table])
 		if sel == "" {
 			return errors.New("the table does not exist")
 		}
@@ -61,7 +68,7 @@ func (w *walk) writes(what, table, stay string, batches ...batch) op {
 			}
 		}
 		if err == nil && !w.defaulted(table) {
-			equal(w.t, "rows of "+table+" by the model", w.all(table, w.describe(table, head)), wanted)
+			w.model = &modelled{table, w.now[table], wanted}
 		}
 		return err
 	}, "%s (where it must be flushed before, by %s)", what, flush.who)
