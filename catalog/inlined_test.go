@@ -3,10 +3,14 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/supertable-go/supertable/datafile"
+	"github.com/supertable-go/supertable/storage"
 )
 
 // places lists the inlined tables with their columns, and how many of them
@@ -164,5 +168,24 @@ func TestNameInlined(t *testing.T) {
 	}
 	if n != 1 || begin != 4 {
 		t.Errorf("%d rows, from snapshot %d", n, begin)
+	}
+}
+
+// BenchmarkCreate makes tables with a place for rows inside, and without.
+func BenchmarkCreate(b *testing.B) {
+	for name, inline := range map[string]int{"place": 0, "none": -1} {
+		b.Run(name, func(b *testing.B) {
+			folder := storage.At(filepath.Join(b.TempDir(), "org", "super"))
+			c, _, err := Create(b.Context(), folder, Options{Now: time.Now, Logger: slog.New(slog.DiscardHandler), LeaseTTL: time.Minute, InlineRows: inline})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() { _ = c.Close() }()
+			for i := range b.N {
+				if _, err := c.Commit(b.Context(), creates(fmt.Sprintf("t%d", i))); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
