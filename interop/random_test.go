@@ -22,7 +22,7 @@ import (
 //	make interop SEED=42          # one again
 func TestRandom(t *testing.T) {
 	t.Parallel()
-	runs, steps := number(t, "ST_SEEDS", 25), number(t, "ST_STEPS", 40)
+	runs, steps := number(t, "ST_SEEDS", 25), number(t, "ST_STEPS", 20)
 	if testing.Short() {
 		runs, steps = number(t, "ST_SEEDS", 4), number(t, "ST_STEPS", 15)
 	}
