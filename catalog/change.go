@@ -198,6 +198,9 @@ func (a *applier) createTable() error {
 	if err := a.schemaVersion(); err != nil {
 		return err
 	}
+	if err := a.inlineTable(a.ch.Create.Columns); err != nil {
+		return err
+	}
 	return a.insertColumns(flatten(a.ch.Create.Columns, nil))
 }
 
@@ -270,6 +273,13 @@ func (a *applier) rename() error {
 	a.schema = true
 	a.note("created_table:%s", quoteChange(a.table.Name)) // a rename is recorded as the creation of the new name
 	if err := a.insertTable(id.String, path.String, !relative.Valid || relative.Bool); err != nil {
+		return err
+	}
+	cols, err := a.Columns(a.ctx, a.table.ID, a.Head.ID)
+	if err != nil {
+		return err
+	}
+	if err := a.inlineTable(cols); err != nil {
 		return err
 	}
 	return a.schemaVersion()

@@ -202,16 +202,46 @@ func (v *View) inlinedTexts(ctx context.Context, table int64, leaves []int64) (i
 	return all, nil
 }
 
-// inlineTable follows clients that keep small inserts in the catalog: they put
-// them into the table's newest inlined table, which must have its columns.
-// Where there is none it is made when rows need it.
+// inlineTable makes the inlined table of a new schema version, as DuckDB does
+// with each: clients put small inserts into the newest one, which must have the
+// table's columns. One that finds none makes it without a row in
+// ducklake_schema_versions, and reads by the oldest columns from then on
+// (docs/format.md). Without inlining there is none, unless rows came before.
 func (a *applier) inlineTable(columns []datafile.Column) error {
-	var n int
-	err := a.q.QueryRowContext(a.ctx, `SELECT count(*) FROM ducklake_inlined_data_tables WHERE table_id = ?`, a.table.ID).Scan(&n)
-	if err != nil || n == 0 {
+	if !keepsInside(columns) {
+		return nil
+	}
+	var wanted bool
+	err := a.q.QueryRowContext(a.ctx, `SELECT EXISTS (SELECT 1 FROM ducklake_inlined_data_tables WHERE table_id = ?1) OR coalesce(
+ (SELECT CAST("value" AS INTEGER) FROM ducklake_metadata WHERE "key" = ?2 AND ("scope" IS NULL OR "scope" = 'table' AND scope_id = ?1) ORDER BY "scope" IS NULL LIMIT 1), ?3) > 0`,
+		a.table.ID, inlineOption, InlineRows).Scan(&wanted)
+	if err != nil || !wanted {
 		return sqlError(a.ctx, err, "read the inlined tables")
 	}
 	return a.makeInlined(a.Head.SchemaVersion+1, columns)
+}
+
+// nameInlined gives inlined tables that DuckDB made without one their row in
+// ducklake_schema_versions, as its own migration to format 1.1 does: it takes
+// them for tables of the first columns else, and keeps these as those of the
+// whole schema version (docs/format.md).
+func (v *View) nameInlined(ctx context.Context) error {
+	_, err := v.q.ExecContext(ctx, `INSERT INTO ducklake_schema_versions (begin_snapshot, schema_version, table_id)
+ SELECT min(s.snapshot_id), i.schema_version, i.table_id FROM ducklake_inlined_data_tables i JOIN ducklake_snapshot s ON s.schema_version = i.schema_version
+ WHERE NOT EXISTS (SELECT 1 FROM ducklake_schema_versions v WHERE v.table_id = i.table_id AND v.schema_version = i.schema_version) GROUP BY i.schema_version, i.table_id`)
+	return sqlError(ctx, err, "write the schema versions")
+}
+
+// mostInlined is how many columns SQLite lets a table have, less the format's.
+const mostInlined = 2000 - 3
+
+// keepsInside reports whether an inlined table can have the columns: the format
+// has names of its own there.
+func keepsInside(columns []datafile.Column) bool {
+	return len(columns) <= mostInlined && !slices.ContainsFunc(columns, func(c datafile.Column) bool {
+		name := strings.ToLower(c.Name)
+		return name == "row_id" || name == "begin_snapshot" || name == "end_snapshot" || strings.HasPrefix(name, "_ducklake_")
+	})
 }
 
 // inlinedName is the inlined table of the table's schema version.

@@ -107,6 +107,9 @@ func (v *View) syncForeign(ctx context.Context) error {
 	if err := v.fillLive(ctx); err != nil {
 		return err
 	}
+	if err := v.nameInlined(ctx); err != nil {
+		return err
+	}
 	if err := v.auditForeign(ctx, touched); err != nil {
 		return err
 	}

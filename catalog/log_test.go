@@ -287,6 +287,7 @@ INSERT INTO ducklake_snapshot_changes (snapshot_id, changes_made) SELECT max(sna
 		`DELETE FROM ducklake_metadata WHERE "key" = 'theirs'`,
 		`DELETE FROM ducklake_snapshot WHERE snapshot_id = 1; DELETE FROM ducklake_snapshot_changes WHERE snapshot_id = 1`,
 		`DELETE FROM ducklake_files_scheduled_for_deletion; INSERT INTO ducklake_files_scheduled_for_deletion (data_file_id) VALUES (1); DELETE FROM ducklake_files_scheduled_for_deletion`,
+		`DROP TABLE ducklake_inlined_data_1_1; DELETE FROM ducklake_inlined_data_tables WHERE table_name = 'ducklake_inlined_data_1_1'`,
 	} {
 		if _, err := c.db.ExecContext(t.Context(), change); err != nil {
 			t.Fatal(err)

@@ -127,6 +127,18 @@ func (d *duck) run(sql string) {
 	}
 }
 
+// inOne reads in one transaction: beginning one costs more than reading a small
+// table.
+func (d *duck) inOne(read func()) {
+	d.t.Helper()
+	ctx := context.Background()
+	if err := d.conn.Exec(ctx, "BEGIN"); err != nil {
+		d.t.Fatalf("DuckDB: begin: %v", err)
+	}
+	defer func() { _ = d.conn.Exec(ctx, "ROLLBACK") }()
+	read()
+}
+
 // rows gives a result as text, one line a row, sorted.
 func (d *duck) rows(sql string) []string {
 	d.t.Helper()

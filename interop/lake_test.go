@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	_ "github.com/mattn/go-sqlite3" // the catalog behind both clients' backs
@@ -214,22 +215,35 @@ func collect(rows *supertable.Rows) ([]string, error) {
 // describe lists our columns of a table at a snapshot.
 func (l *lake) describe(table string, at int64) []column {
 	l.t.Helper()
-	query := fmt.Sprintf("SELECT ordinal_position, column_name, data_type FROM information_schema.columns WHERE table_name = '%s' ORDER BY 1", table)
+	var out []column
+	for _, c := range l.describeAll("WHERE table_name = '"+table+"'", at) {
+		out = append(out, c.column)
+	}
+	return out
+}
+
+type columnOf struct {
+	table string
+	column
+}
+
+func (l *lake) describeAll(where string, at int64) []columnOf {
+	l.t.Helper()
 	var o supertable.QueryOptions
 	if at != head {
 		o.AtVersion = &at
 	}
-	rows, err := l.s.Query(context.Background(), query, &o)
+	rows, err := l.s.Query(context.Background(), "SELECT table_name, column_name, data_type FROM information_schema.columns "+where+" ORDER BY table_name, ordinal_position", &o)
 	if err != nil {
-		l.t.Fatalf("ours: columns of %s: %v", table, err)
+		l.t.Fatalf("ours: columns: %v", err)
 	}
 	defer func() { _ = rows.Close() }()
-	var out []column
+	var out []columnOf
 	for rows.Next() {
 		b := rows.Batch()
+		cell := func(k, i int) string { return strings.Clone(b.Column(k).ValueStr(i)) } // the batch goes, and its memory
 		for i := range int(b.NumRows()) {
-			name, typ := strings.Clone(b.Column(1).ValueStr(i)), strings.Clone(b.Column(2).ValueStr(i)) // the batch goes, and its memory
-			out = append(out, column{name, spell(typ)})
+			out = append(out, columnOf{cell(0, i), column{cell(1, i), spell(cell(2, i))}})
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -255,15 +269,48 @@ func (l *lake) check(allowed ...string) {
 	}
 }
 
-// meta runs a query on the catalog itself, behind both clients' backs.
-func meta(t testing.TB, catalog, query string, args ...any) []string {
+// behind are the tests' own connections to catalogs: they are asked so often
+// that opening one would be most of it.
+var behind struct {
+	sync.Mutex
+	open map[asking]*sql.DB
+}
+
+type asking struct {
+	t       testing.TB
+	catalog string
+}
+
+func catalogOf(t testing.TB, catalog string) *sql.DB {
 	t.Helper()
+	behind.Lock()
+	defer behind.Unlock()
+	who := asking{t, catalog}
+	if db, ok := behind.open[who]; ok {
+		return db
+	}
 	db, err := sql.Open("sqlite3", "file:"+catalog+"?_busy_timeout=5000")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = db.Close() }()
-	rows, err := db.QueryContext(t.Context(), query, args...)
+	db.SetMaxOpenConns(1)
+	if behind.open == nil {
+		behind.open = map[asking]*sql.DB{}
+	}
+	behind.open[who] = db
+	t.Cleanup(func() {
+		behind.Lock()
+		defer behind.Unlock()
+		delete(behind.open, who)
+		_ = db.Close()
+	})
+	return db
+}
+
+// meta runs a query on the catalog itself, behind both clients' backs.
+func meta(t testing.TB, catalog, query string, args ...any) []string {
+	t.Helper()
+	rows, err := catalogOf(t, catalog).QueryContext(context.Background(), query, args...)
 	if err != nil {
 		t.Fatalf("catalog: %s: %v", query, err)
 	}

@@ -24,9 +24,11 @@ func (l *lake) operations(at int64) []string {
 	in, inline := has("inserted_into_table"), has("inlined_insert")
 	few, many := has("inlined_delete"), has("deleted_from_table")
 	switch {
-	case (in || inline) && few:
+	case inline && (few || many):
+		out["upsert or update, rows in the catalog"] = true
+	case in && few:
 		out["upsert or update, dead rows in the catalog"] = true
-	case (in || inline) && many:
+	case in && many:
 		out["upsert or update, delete files"] = true
 	case few:
 		out["delete, dead rows in the catalog"] = true

@@ -61,7 +61,7 @@ func (w *walk) next() op {
 func (w *walk) create() op {
 	table := w.fresh("t")
 	nest := "" // rows with nested columns never stay inside the catalog
-	if w.IntN(2) == 0 {
+	if w.IntN(4) == 0 {
 		nest = ", {'a': i::INTEGER} AS st"
 	}
 	rows := fmt.Sprintf("SELECT i AS id, 's' || i AS s, (i * 3)::INTEGER AS n%s FROM range(%d) r(i)", nest, w.size())
@@ -99,54 +99,65 @@ func (w *walk) literal(typ string) string {
 
 // input selects rows for a table as it is: some columns may be left out.
 func (w *walk) input(cols []column) string {
+	from := w.IntN(80)
+	return w.inputFrom(cols, fmt.Sprintf("range(%d, %d) r(i)", from, from+w.size()))
+}
+
+// inputFrom is input for the ids i of from; columns of always are never left out.
+func (w *walk) inputFrom(cols []column, from string, always ...string) string {
 	sel := []string{"i AS id"}
 	for _, c := range cols {
-		if c.name == "id" || w.IntN(6) == 0 {
+		if c.name == "id" || w.IntN(6) == 0 && !slices.Contains(always, c.name) {
 			continue
 		}
 		sel = append(sel, w.literal(c.typ)+" AS "+c.name)
 	}
-	from := w.IntN(80)
-	return fmt.Sprintf("SELECT %s FROM range(%d, %d) r(i)", strings.Join(sel, ", "), from, from+w.size())
+	return "SELECT " + strings.Join(sel, ", ") + " FROM " + from
 }
 
 // our is one step through the public API.
 func (w *walk) our(table string) op {
 	w.t.Helper()
-	cols := w.describe(table, head)
+	cols := w.now[table]
 	some := plain(cols)
-	switch k := w.IntN(24); {
+	switch k := w.IntN(30); {
 	case k < 5:
 		return w.writing("append to", table, w.input(cols), nil, "true")
-	case k < 12:
+	case k < 11:
 		rows := w.input(cols)
 		return w.writing("upsert into", table, rows, key("id"), "id NOT IN (SELECT id FROM ("+rows+"))")
-	case k < 15:
+	case k < 14:
 		rows := fmt.Sprintf("SELECT i AS id FROM range(%d, 90, %d) r(i)", w.IntN(40), 1+w.IntN(9))
 		return w.writing("delete from", table, rows, remove("id"), "id NOT IN (SELECT id FROM ("+rows+"))")
-	case k == 15:
+	case k < 17:
+		return w.few(table, cols)
+	case k < 20:
+		return w.together(table, cols)
+	case k == 20:
 		limit := []string{"0", "5", "2000"}[w.IntN(3)]
 		return ours(func(w *walk) error { return w.s.SetOption(w.t.Context(), "", "inline_delete_limit", limit) }, "inline at most %s deletes", limit)
-	case k == 16:
+	case k == 21:
 		if w.IntN(2) == 0 {
 			return altering(table, add(w.fresh("c"), "INTEGER", nil))
 		}
 		return altering(table, add(w.fresh("c"), "VARCHAR", new("by default")))
-	case k == 17 && len(some) > 1:
+	case k == 22 && len(some) > 1:
 		return altering(table, renameColumn(some[0].name, w.fresh("r")))
-	case k == 18 && len(some) > 1:
+	case k == 23 && len(some) > 1:
 		return altering(table, supertable.Alteration{Drop: some[0].name})
-	case k == 19 && w.IntN(3) == 0:
+	case k == 24 && w.IntN(3) == 0:
 		return ours(func(w *walk) error {
 			_, err := w.s.DropTable(w.t.Context(), table)
 			return err
 		}, "drop %s", table)
-	case k == 20:
+	case k == 25:
 		return altering(table, supertable.Alteration{Rename: w.fresh("n")})
-	case k == 21:
+	case k == 26:
 		return w.returning(table)
-	case k == 22:
+	case k == 27:
 		return w.undropping()
+	case k == 28:
+		return ours(func(w *walk) error { _, err := w.s.Flush(w.t.Context(), table, nil); return err }, "flush %s", table)
 	default:
 		i := slices.IndexFunc(some, func(c column) bool { return c.typ == "INTEGER" })
 		if i < 0 {
@@ -180,10 +191,10 @@ func altering(table string, a supertable.Alteration) op {
 
 // returning brings an earlier state of a table back, where that can be done.
 func (w *walk) returning(table string) op {
-	all := w.snapshots()
+	all := w.retained()
 	to := all[w.IntN(len(all))]
 	return ours(func(w *walk) error {
-		if len(w.rows("SELECT 1 FROM information_schema.tables WHERE table_name = '"+table+"'", head)) == 0 {
+		if _, ok := w.now[table]; !ok {
 			return errors.New("the table does not exist")
 		}
 		_, err := w.s.Rollback(w.t.Context(), table, to, nil)
@@ -228,45 +239,6 @@ func (w *walk) undropping() op {
 	}, "undrop %s", table)
 }
 
-// writing writes rows and wants the rows that stay, by DuckDB's reading from
-// before, and the new ones. A table that another client keeps in the catalog
-// is flushed first, by one of the two, as the refusal says.
-func (w *walk) writing(verb, table, rows string, o *supertable.WriteOptions, stay string) op {
-	flush := byDuckDB("CALL ducklake_flush_inlined_data('lake')")
-	if w.IntN(2) == 0 {
-		flush = ours(func(w *walk) error {
-			_, err := w.s.Flush(w.t.Context(), table, nil)
-			return err
-		}, "flush %s", table)
-	}
-	return ours(func(w *walk) error {
-		sel := texts(w.describe(table, head))
-		if sel == "" {
-			return errors.New("the table does not exist")
-		}
-		want := fmt.Sprintf("SELECT %s FROM lake.%s WHERE %s", sel, table, stay)
-		if o == nil || !o.DeleteOnly {
-			want += fmt.Sprintf(" UNION ALL BY NAME SELECT COLUMNS(*)::VARCHAR FROM (%s)", rows)
-		}
-		wanted, err := w.duck.tryRows(want)
-		if err != nil {
-			return err
-		}
-		_, err = w.tryWrite(table, rows, o)
-		if err != nil && strings.Contains(err.Error(), "supertable flush") {
-			if err := flush.do(w); err != nil {
-				return err
-			}
-			w.chore = w.chore || flush.who == "DuckDB"
-			_, err = w.tryWrite(table, rows, o)
-		}
-		if err == nil && !w.defaulted(table) {
-			equal(w.t, "rows of "+table+" by the model", w.all(table, w.describe(table, head)), wanted)
-		}
-		return err
-	}, "%s %s: %s (where it must be flushed before, by %s)", verb, table, rows, flush.who)
-}
-
 // keep is one of our chores: no retained snapshot changes.
 func (w *walk) keep(table string) op {
 	var chore op
@@ -285,47 +257,24 @@ func (w *walk) keep(table string) op {
 	}
 	do := chore.do
 	chore.do = func(w *walk) error {
-		before := map[int64]map[string][]string{}
-		for _, at := range w.snapshots() {
-			before[at] = w.then(at)
+		err := do(w)
+		if err == nil {
+			w.samePasts("ours", w.readOurs)
 		}
-		if err := do(w); err != nil {
-			return err
-		}
-		for _, at := range w.snapshots() {
-			if old, ok := before[at]; ok {
-				w.samePast(at, old)
-			}
-		}
-		return nil
+		return err
 	}
 	return chore
-}
-
-// firstInside reports whether a row of DuckDB's would be the first of the table
-// inside the catalog. It then makes the place, raises the schema version by
-// itself and can read the past with the columns of another version
-// (docs/format.md; seed 3017 of 15 steps showed it).
-func (w *walk) firstInside(table string) bool {
-	if w.lake.ours && !w.inside {
-		return false
-	}
-	return len(meta(w.t, w.catalog(), `SELECT 1 FROM ducklake_inlined_data_tables WHERE table_id = ?`, w.tableID(table, w.lastSnapshot()))) == 0
 }
 
 // their is one step in DuckDB.
 func (w *walk) their(table string) op {
 	w.t.Helper()
-	cols := w.describe(table, head)
+	cols := w.now[table]
 	some := plain(cols)
 	q := "lake." + table
 	where := fmt.Sprintf(" WHERE id %% %d = %d", 1+w.IntN(12), w.IntN(3))
 	insert := func() string { return "INSERT INTO " + q + " BY NAME " + w.input(cols) }
-	k := w.IntN(26)
-	if (k < 4 || k >= 8 && k < 12 || k == 21 || k > 22) && w.firstInside(table) {
-		return pass
-	}
-	switch {
+	switch k := w.IntN(27); {
 	case k < 4:
 		return byDuckDB(insert())
 	case k < 8:
@@ -341,13 +290,15 @@ func (w *walk) their(table string) op {
 		return byDuckDB("ALTER TABLE " + q + " DROP COLUMN " + some[0].name)
 	case k == 15:
 		return byDuckDB("CALL ducklake_flush_inlined_data('lake')")
+	case k == 26:
+		return byDuckDB(fmt.Sprintf("CALL ducklake_flush_inlined_data('lake', table_name => '%s')", table))
 	case k == 16 && w.IntN(3) == 0:
 		return byDuckDB("CALL ducklake_merge_adjacent_files('lake')")
 	case k == 17:
 		// Flushed first: the other way round DuckDB doubles rows of the past.
 		return byDuckDB("CALL ducklake_flush_inlined_data('lake'); BEGIN; CALL ducklake_rewrite_data_files('lake', delete_threshold => 0.2); COMMIT")
 	case k == 18:
-		all := w.snapshots()
+		all := w.retained()
 		if len(all) < 4 {
 			return pass
 		}

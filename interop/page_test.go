@@ -38,6 +38,9 @@ func TestReport(t *testing.T) {
 	if err := os.WriteFile(out, []byte(page(all)), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	if list := lacking(all); len(list) > 0 {
+		t.Errorf("the page is not whole:\n%s", strings.Join(list, "\n"))
+	}
 }
 
 // add counts another run in.
@@ -87,11 +90,11 @@ snapshot. %s
 ## Operations
 
 A number counts the snapshots that the operation made and that both clients read equally; of those that make no snapshot (expire, clean, checkpoint), the runs after which
-everything was equal. What a snapshot did is read from its catalog. – is a combination that does not exist or that no history had.
+everything was equal. What a snapshot did is read from its catalog. – is a combination that does not exist, MISSING one that no history had.
 
 `, l.Day, cmp.Or(l.Versions, "unknown"), form(l.Short), grouped(snapshots), len(l.Histories), verdict(failed, "history differs", "histories differ"), randomText(l.Random))
 	directions := []string{oursToDuckDB, oursOnTheirs, duckDBToOurs, duckDBOnOurs, randomOurs, randomTheirs}
-	table(&b, "operation", l.Operations, directions)
+	table(&b, "operation", withMissing(l), directions)
 	b.WriteString("\n## Types\n\nLakes with values of the type, NULLs, extremes, in one file and in several, replaced and deleted, that both read equally.\n\n")
 	table(&b, "type", l.Types, []string{oursToDuckDB, typeOursInlined, duckDBToOurs, typeInlined})
 	b.WriteString("\n## Refused\n\nWhat we could read or adopt wrong is refused with an error that names it.\n\n| what | result |\n|---|---|\n")
@@ -101,6 +104,11 @@ everything was equal. What a snapshot did is read from its catalog. – is a com
 	b.WriteString("\n## Other clients\n\nCounts of rows (and of changes, where the client tells them) of every table of a lake of ours at every snapshot.\n\n| client | result |\n|---|---|\n")
 	for _, c := range slices.Sorted(maps.Keys(l.Clients)) {
 		fmt.Fprintf(&b, "| %s | %s |\n", c, l.Clients[c])
+	}
+	for _, c := range clients {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(l.Clients)), func(have string) bool { return strings.HasPrefix(have, c) }) {
+			fmt.Fprintf(&b, "| %s | MISSING |\n", strings.TrimSpace(c))
+		}
 	}
 	b.WriteString("\n## Histories\n\n| test | snapshots compared | result |\n|---|--:|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(l.Histories)) {
@@ -112,6 +120,18 @@ everything was equal. What a snapshot did is read from its catalog. – is a com
 		fmt.Fprintf(&b, "| %s | %d | %s |\n", strings.ReplaceAll(name, "_", " "), h.Snapshots, result)
 	}
 	return b.String()
+}
+
+// withMissing are the operations with what should have a result and has none.
+func withMissing(l ledger) map[string]map[string]int {
+	for row, directions := range required {
+		for _, d := range directions {
+			if l.Operations[row][directionOf[d]] == 0 {
+				count(l.Operations, row, directionOf[d], -1)
+			}
+		}
+	}
+	return l.Operations
 }
 
 // form tells how thorough the runs were.
@@ -158,8 +178,11 @@ func table(b *strings.Builder, first string, rows map[string]map[string]int, col
 		fmt.Fprintf(b, "| %s |", row)
 		for _, c := range columns {
 			cell := "–"
-			if n := rows[row][c]; n > 0 {
+			switch n := rows[row][c]; {
+			case n > 0:
 				cell = grouped(n)
+			case n < 0:
+				cell = "MISSING"
 			}
 			fmt.Fprintf(b, " %s |", cell)
 		}
@@ -187,7 +210,7 @@ func TestPage(t *testing.T) {
 	more.Random = randomRuns{Seeds: 2, Steps: 30, Snapshots: 25, Least: 7, Most: 8, Failed: []uint64{8}}
 	l.add(more)
 	got := page(l)
-	for _, want := range []string{"| append | 1,237 | – | – | – | – | – | 1 |", "| TestX/a b | 4 | equal |", "2 seeds (between 7 and 8), 30 steps", "1 seed differs. [8]"} {
+	for _, want := range []string{"| append | 1,237 | MISSING | MISSING | MISSING | MISSING | MISSING | 1 |", "| duckdb | MISSING |", "| view | – | – | MISSING | MISSING | – | – | – |", "| TestX/a b | 4 | equal |", "2 seeds (between 7 and 8), 30 steps", "1 seed differs. [8]"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}

@@ -66,6 +66,7 @@ const (
 	typeOursInlined = "ours → DuckDB, inlined"
 	typeInlined     = "DuckDB → ours, inlined"
 	adoptionRefused = "refused as unsupported, by name"
+	clientDiffers   = "differs"
 )
 
 // direction names who did something to whose lake.
@@ -170,7 +171,7 @@ func recordClient(t *testing.T, client, read string) {
 		results.Lock()
 		defer results.Unlock()
 		if t.Failed() {
-			read = "differs"
+			read = clientDiffers
 		}
 		results.Clients[client] = read
 	})

@@ -1,0 +1,171 @@
+package interop
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/supertable-go/supertable/datafile"
+)
+
+// place is a table at a snapshot, or at the head.
+type place struct {
+	at      int64
+	table   string
+	columns []column
+}
+
+// mostPlaces is how many places one statement reads: planning a very long one
+// costs more than it saves.
+const mostPlaces = 24
+
+// readAll reads the rows of many places by few statements: in tests of small
+// lakes the statement is most of what reading costs. The rows are as line gives
+// those of a place alone.
+func readAll(t testing.TB, places []place, prefix string, read func(query string) []string) [][]string {
+	t.Helper()
+	out := make([][]string, 0, len(places))
+	for some := range slices.Chunk(places, mostPlaces) {
+		out = append(out, readSome(some, prefix, read)...)
+	}
+	return out
+}
+
+func readSome(places []place, prefix string, read func(query string) []string) [][]string {
+	wide := 0
+	for _, p := range places {
+		wide = max(wide, len(p.columns))
+	}
+	selects := make([]string, len(places))
+	for i, p := range places {
+		sel := fmt.Sprintf("SELECT %d AS place", i)
+		for k := range wide {
+			value := "NULL::VARCHAR"
+			if k < len(p.columns) {
+				value = "CAST(" + datafile.Quote(p.columns[k].name) + " AS VARCHAR)"
+			}
+			sel += fmt.Sprintf(", %s AS c%d", value, k)
+		}
+		at := ""
+		if p.at != head {
+			at = fmt.Sprintf(" AT (VERSION => %d)", p.at)
+		}
+		selects[i] = sel + " FROM " + prefix + datafile.Quote(p.table) + at
+	}
+	out := make([][]string, len(places))
+	for i := range out {
+		out[i] = []string{}
+	}
+	for _, row := range read(strings.Join(selects, " UNION ALL ")) {
+		number, cells, _ := strings.Cut(row, "|")
+		var i int
+		if _, err := fmt.Sscan(number, &i); err != nil {
+			panic(err) // we wrote it
+		}
+		out[i] = append(out[i], strings.TrimSuffix(cells, strings.Repeat("|∅", wide-len(places[i].columns))))
+	}
+	for i := range out {
+		slices.Sort(out[i])
+	}
+	return out
+}
+
+func (l *lake) readOurs(places []place) [][]string {
+	l.t.Helper()
+	return readAll(l.t, places, "", func(query string) []string { return l.rows(query, head) })
+}
+
+func (l *lake) readTheirs(places []place) [][]string {
+	l.t.Helper()
+	return readAll(l.t, places, "lake.", l.duck.rows)
+}
+
+// columnsAt lists our tables at a snapshot with their columns.
+func (l *lake) columnsAt(at int64) map[string][]column {
+	l.t.Helper()
+	out := map[string][]column{}
+	for _, c := range l.describeAll("", at) {
+		out[c.table] = append(out[c.table], c.column)
+	}
+	return out
+}
+
+// places are all tables of the retained snapshots that were seen, as both saw
+// them when these were made, and their rows then.
+func (w *walk) places() (list []place, rows [][]string) {
+	w.t.Helper()
+	for _, at := range w.retained() {
+		p := w.past[at]
+		if p == nil && w.seen != nil && at > w.seen.at {
+			continue // of this step
+		}
+		if p == nil {
+			w.t.Fatalf("snapshot %d was never seen", at)
+		}
+		for _, name := range slices.Sorted(maps.Keys(p.tables)) {
+			list, rows = append(list, place{at, name, p.tables[name].columns}), append(rows, p.tables[name].rows)
+		}
+	}
+	return list, rows
+}
+
+// retained lists the snapshots as the catalog has them.
+func (w *walk) retained() []int64 {
+	w.t.Helper()
+	var out []int64
+	for _, s := range meta(w.t, w.catalog(), `SELECT snapshot_id FROM ducklake_snapshot ORDER BY 1`) {
+		var n int64
+		if _, err := fmt.Sscan(s, &n); err != nil {
+			w.t.Fatal(err)
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// samePasts wants every retained snapshot to be what both saw when it was made.
+func (w *walk) samePasts(who string, read func([]place) [][]string) {
+	w.t.Helper()
+	list, want := w.places()
+	for i, got := range read(list) {
+		equal(w.t, fmt.Sprintf("%s: rows of %s at %d, now and when it was made", who, list[i].table, list[i].at), got, want[i])
+	}
+}
+
+// samples are a few of the retained snapshots, the newest among them.
+func (w *walk) samples(n int) []int64 {
+	all := w.retained()
+	out := []int64{all[len(all)-1]}
+	for range n - 1 {
+		out = append(out, all[w.IntN(len(all))])
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// TestReadAll reads places with few and many columns, with NULLs and without
+// rows, as each would be read alone.
+func TestReadAll(t *testing.T) {
+	t.Parallel()
+	l := newLake(t)
+	l.write("a", "SELECT 1 AS id, NULL::VARCHAR AS s, 'x|y' AS z", nil)
+	l.write("b", "SELECT 1 AS id WHERE false", nil)
+	l.write("a", "SELECT 2 AS id, '∅' AS s, NULL::VARCHAR AS z", nil)
+	var places []place
+	for _, at := range []int64{1, 3, head} {
+		for table, cols := range l.columnsAt(at) {
+			places = append(places, place{at, table, cols})
+		}
+	}
+	if len(places) != 5 {
+		t.Errorf("%+v", places)
+	}
+	ours, theirs := l.readOurs(places), l.readTheirs(places)
+	for i, p := range places {
+		want := l.rows("SELECT "+texts(p.columns)+" FROM "+p.table, p.at)
+		equal(t, fmt.Sprintf("ours: %+v", p), ours[i], want)
+		equal(t, fmt.Sprintf("theirs: %+v", p), theirs[i], want)
+	}
+}
