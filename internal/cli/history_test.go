@@ -74,3 +74,53 @@ func TestHistoryThatOneCanActOn(t *testing.T) {
 		}
 	}
 }
+
+// TestHistoryLimit: the newest changes, as many as are asked for.
+func TestHistoryLimit(t *testing.T) {
+	l := newLake(t)
+	for _, table := range []string{"a", "b", "a"} {
+		l.ok("id\n1\n", "write", table, "-", "--input-format", "csv", "--quiet")
+	}
+	whole := l.ok("", "history", "--format", "ndjson")
+	lines := strings.SplitAfter(strings.TrimSuffix(whole, "\n"), "\n")
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"history", "--limit", "1"}, lines[0]},
+		{[]string{"history", "--limit", "2"}, lines[0] + lines[1]},
+		{[]string{"history", "--limit", "100"}, whole},
+		{[]string{"--limit", "1", "history", "a"}, lines[0]},
+	} {
+		if got := l.ok("", append(tt.args, "--format", "ndjson")...); strings.TrimSpace(got) != strings.TrimSpace(tt.want) {
+			t.Errorf("%v: %s, want %s", tt.args, got, tt.want)
+		}
+	}
+	for _, bad := range []string{"0", "-1", "x", ""} {
+		if code, _, _ := l.run("", "history", "--limit", bad); code != exitUsage {
+			t.Errorf("--limit %q: exit %d", bad, code)
+		}
+	}
+}
+
+// TestMemoryFlag: the engine gets the memory that is asked for, and needs some.
+func TestMemoryFlag(t *testing.T) {
+	l := newLake(t)
+	l.ok("id\n1\n", "write", "t", "-", "--input-format", "csv", "--quiet", "--memory", "256MB")
+	const setting = "SELECT current_setting('memory_limit') AS m"
+	for _, args := range [][]string{{"--memory", "100MiB", "query", setting}, {"query", setting, "--memory=100MiB"}} {
+		if code, out, errs := l.run("", append(args, "--format", "csv")...); code != exitDone || !strings.Contains(out, "100.0 MiB") {
+			t.Errorf("%v: exit %d, %s%s", args, code, out, errs)
+		}
+	}
+	t.Setenv("SUPERTABLE_MEMORY", "much")
+	if code, _, errs := l.run("", "tables"); code != exitUsage || !strings.Contains(errs, "SUPERTABLE_MEMORY") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if code, _, _ := l.run("", "tables", "--memory", "1GB"); code != exitDone {
+		t.Errorf("a flag beside a bad environment: exit %d", code)
+	}
+	if code, _, _ := l.run("", "tables", "--memory", "1MB"); code != exitUsage {
+		t.Errorf("too little: exit %d", code)
+	}
+}
