@@ -108,6 +108,7 @@ type QueryOptions struct {
 	DefaultLimit int64
 
 	differ bool // the statement compares two states of one table
+	noRows bool // it is for the columns of its result
 }
 
 // Report says what a query read and how long its parts took. It is complete

@@ -117,7 +117,7 @@ func (s *Session) query(ctx context.Context, sql string, o *QueryOptions, done f
 		return nil, err
 	}
 	rows, err := query.Run(ctx, queryEnv{s.st, s.principal, sql}, s.st.querySuper(s.principal), sql, query.Options{
-		AtVersion: o.AtVersion, AtTime: o.AtTime, Params: params, DefaultLimit: o.DefaultLimit, Differ: o.differ, Now: s.st.lake.opts.Now, Logger: s.st.lake.opts.Logger,
+		AtVersion: o.AtVersion, AtTime: o.AtTime, Params: params, DefaultLimit: o.DefaultLimit, Differ: o.differ, NoRows: o.noRows, Now: s.st.lake.opts.Now, Logger: s.st.lake.opts.Logger,
 		Done: func(o query.Outcome) { tell(o, audited, done) },
 	})
 	if err != nil {

@@ -32,6 +32,7 @@ type bench struct {
 	planFiles  int64   // of the largest generated catalog
 	memoryGB   float64 // of the inputs that memory is measured with; 0: it is not
 	memoryFlag string  // --memory of the processes measured
+	memoryWhat *regexp.Regexp
 }
 
 // row is one line of the result.
@@ -54,8 +55,9 @@ func main() {
 	planFiles := flag.Int64("planfiles", 1_000_000, "files of the largest catalog that planning is measured on")
 	memoryGB := flag.Float64("memory", 0, "GB of CSV and of Parquet to measure memory with; 0 leaves that out")
 	memoryFlag := flag.String("limit", "", "what the processes whose memory is measured get as --memory")
+	memoryWhat := flag.String("what", "", "measure the memory of those steps only that match")
 	flag.Parse()
-	b := &bench{ctx: context.Background(), rows: *rows, files: *files, runs: *runs, planFiles: *planFiles, memoryGB: *memoryGB, memoryFlag: *memoryFlag}
+	b := &bench{ctx: context.Background(), rows: *rows, files: *files, runs: *runs, planFiles: *planFiles, memoryGB: *memoryGB, memoryFlag: *memoryFlag, memoryWhat: regexp.MustCompile(*memoryWhat)}
 	if err := b.run(*only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

@@ -53,12 +53,16 @@ func (v *View) windowIDs(ctx context.Context, t Table, at int64, w Window) ([]in
 	if upto == 0 {
 		upto = math.MaxInt64
 	}
+	byID, byFile := " INDEXED BY supertable_idx_data_file_id", " INDEXED BY supertable_idx_delete_file"
+	if v.c.foreign { // it has no indexes of ours
+		byID, byFile = "", ""
+	}
 	var parts []string
 	if w.Below > 0 {
-		parts = append(parts, `SELECT x.data_file_id AS id FROM ducklake_data_file x INDEXED BY supertable_idx_data_file_id WHERE x.table_id = ?1 AND x.data_file_id > ?3 AND x.data_file_id <= ?4 AND coalesce(x.file_size_bytes, 0) < `+strconv.FormatInt(w.Below, 10)+` AND`+visible)
+		parts = append(parts, `SELECT x.data_file_id AS id FROM ducklake_data_file x`+byID+` WHERE x.table_id = ?1 AND x.data_file_id > ?3 AND x.data_file_id <= ?4 AND coalesce(x.file_size_bytes, 0) < `+strconv.FormatInt(w.Below, 10)+` AND`+visible)
 	}
 	if w.Dirty {
-		parts = append(parts, `SELECT x.data_file_id AS id FROM ducklake_delete_file x INDEXED BY supertable_idx_delete_file WHERE x.table_id = ?1 AND x.data_file_id > ?3 AND x.data_file_id <= ?4 AND`+visible)
+		parts = append(parts, `SELECT x.data_file_id AS id FROM ducklake_delete_file x`+byFile+` WHERE x.table_id = ?1 AND x.data_file_id > ?3 AND x.data_file_id <= ?4 AND`+visible)
 	}
 	if w.Dirty || w.Inlined {
 		none, err := missing(ctx, v.q, inlinedDeletes(t.ID))

@@ -115,3 +115,90 @@ func TestWindows(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesBetween: what it leaves out has the same rows at both snapshots.
+func TestFilesBetween(t *testing.T) {
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 4))
+		c := newCatalog(t, nil)
+		mustCommit(t, c, creates("t"))
+		for range 5 {
+			mustCommit(t, c, creates("u"+fmt.Sprint(r.Uint64())))
+		}
+		db := raw(t, c)
+		life := func() (begin int, end string) {
+			if begin = 1 + r.IntN(6); r.IntN(2) == 0 {
+				return begin, "NULL"
+			}
+			return begin, fmt.Sprint(begin + 1 + r.IntN(3))
+		}
+		partial := func(begin int) string {
+			if r.IntN(3) > 0 {
+				return "NULL"
+			}
+			return fmt.Sprint(begin + r.IntN(3))
+		}
+		for id := int64(1); id < 40; id++ {
+			begin, end := life()
+			exec(t, db, fmt.Sprintf(`INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, end_snapshot, path, path_is_relative, file_format, record_count, file_size_bytes, row_id_start, partial_max) VALUES (%d, 1, %d, %s, 'f%d', 1, 'parquet', 10, 1, 0, %s)`, id, begin, end, id, partial(begin)))
+			if r.IntN(3) == 0 {
+				begin, end := life()
+				exec(t, db, fmt.Sprintf(`INSERT INTO ducklake_delete_file (delete_file_id, table_id, begin_snapshot, end_snapshot, data_file_id, path, path_is_relative, format, delete_count, file_size_bytes, partial_max) VALUES (%d, 1, %d, %s, %d, 'd%d', 1, 'parquet', 2, 1, %s)`, 1000+id, begin, end, id, id, partial(begin)))
+			}
+		}
+		exec(t, db, `CREATE TABLE ducklake_inlined_delete_1 (file_id BIGINT, row_id BIGINT, begin_snapshot BIGINT)`)
+		for range r.IntN(8) {
+			exec(t, db, fmt.Sprintf(`INSERT INTO ducklake_inlined_delete_1 VALUES (%d, %d, %d)`, 1+r.IntN(39), r.IntN(10), 1+r.IntN(6)))
+		}
+		ctx := t.Context()
+		state := func(f File, at int64) string {
+			s := fmt.Sprint(f.ID, f.State())
+			if f.PartialMax != nil {
+				s += fmt.Sprint(" rows up to ", min(at, *f.PartialMax))
+			}
+			if f.Delete != nil && f.Delete.PartialMax != nil {
+				s += fmt.Sprint(" dead up to ", min(at, *f.Delete.PartialMax))
+			}
+			return s
+		}
+		left := 0
+		err := c.Read(ctx, func(v *View) error {
+			tab, err := v.Table(ctx, "t", v.Head.ID)
+			if err != nil {
+				return err
+			}
+			for a := int64(1); a <= 6; a++ {
+				for b := int64(1); b <= 6; b++ {
+					all := map[string]int{}
+					for _, at := range []int64{a, b} {
+						list, err := v.Files(ctx, tab, at, nil)
+						if err != nil {
+							return err
+						}
+						for _, f := range list {
+							all[state(f, at)]++
+						}
+					}
+					for _, x := range [][2]int64{{a, b}, {b, a}} {
+						list, err := v.FilesBetween(ctx, tab, x[0], x[1], nil)
+						if err != nil {
+							return err
+						}
+						for _, f := range list {
+							delete(all, state(f, x[0]))
+						}
+					}
+					for s, n := range all {
+						if left++; n != 2 {
+							t.Errorf("seed %d, %d and %d: %q is left out", seed, a, b, s)
+						}
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil || left == 0 {
+			t.Fatal(err, left)
+		}
+	}
+}
