@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"io"
 	"strings"
 	"testing"
 )
@@ -107,10 +109,24 @@ func TestHistoryLimit(t *testing.T) {
 func TestMemoryFlag(t *testing.T) {
 	l := newLake(t)
 	l.ok("id\n1\n", "write", "t", "-", "--input-format", "csv", "--quiet", "--memory", "256MB")
-	const setting = "SELECT current_setting('memory_limit') AS m"
-	for _, args := range [][]string{{"--memory", "100MiB", "query", setting}, {"query", setting, "--memory=100MiB"}} {
-		if code, out, errs := l.run("", append(args, "--format", "csv")...); code != exitDone || !strings.Contains(out, "100.0 MiB") {
-			t.Errorf("%v: exit %d, %s%s", args, code, out, errs)
+	for _, tt := range []struct {
+		env  string
+		args []string
+		want int64
+	}{
+		{"", []string{"version"}, 0},
+		{"", []string{"--memory", "100MiB", "version"}, 100 << 20},
+		{"", []string{"version", "--memory=2GB"}, 2e9},
+		{"1GiB", []string{"version"}, 1 << 30},
+		{"1GiB", []string{"version", "--memory", "2GiB"}, 2 << 30},
+	} {
+		t.Setenv("SUPERTABLE_MEMORY", tt.env)
+		var out bytes.Buffer
+		a := &app{stdout: &stdout{w: &out}, stderr: io.Discard}
+		root := a.rootCommand()
+		root.SetArgs(append(tt.args, "--home", l.home))
+		if err := root.ExecuteContext(t.Context()); err != nil || a.lakeOptions().MemoryBytes != tt.want {
+			t.Errorf("%q %v: %d, %v; want %d", tt.env, tt.args, a.lakeOptions().MemoryBytes, err, tt.want)
 		}
 	}
 	t.Setenv("SUPERTABLE_MEMORY", "much")

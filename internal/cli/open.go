@@ -55,9 +55,14 @@ type governing interface {
 
 var _ session = (*supertable.Session)(nil)
 
+// lakeOptions are what the flags and the environment say of the home.
+func (a *app) lakeOptions() *supertable.Options {
+	return &supertable.Options{Now: a.now, MemoryBytes: a.flags.memory.bytes}
+}
+
 // withLake opens the home for the time of do.
 func (a *app) withLake(ctx context.Context, do func(*supertable.Lake) error) (err error) {
-	lake, err := supertable.Open(ctx, a.flags.home, &supertable.Options{Now: a.now, MemoryBytes: a.flags.memory.bytes})
+	lake, err := supertable.Open(ctx, a.flags.home, a.lakeOptions())
 	if err != nil {
 		return err
 	}
