@@ -45,15 +45,7 @@ func (p *planned) scale() error {
 			return err
 		}},
 		{"query at an earlier snapshot", 0.1, func() error {
-			rows, err := p.session.Query(p.b.ctx, "SELECT count(*) FROM t WHERE id = 500", &supertable.QueryOptions{AtVersion: &newest})
-			if err != nil {
-				return err
-			}
-			for rows.Next() {
-			}
-			err = rows.Err()
-			_ = rows.Close()
-			return err
+			return p.drain("SELECT count(*) FROM t WHERE id = 500", &supertable.QueryOptions{AtVersion: &newest})
 		}},
 	} {
 		_, warm, err := p.once(l.run)
@@ -63,6 +55,19 @@ func (p *planned) scale() error {
 		p.line(l.name, warm, l.limit, l.limit)
 	}
 	return p.maintenance()
+}
+
+// drain runs a query to its end.
+func (p *planned) drain(sql string, o *supertable.QueryOptions) error {
+	rows, err := p.session.Query(p.b.ctx, sql, o)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		continue
+	}
+	return rows.Err()
 }
 
 func (p *planned) tag(at int64) error {
@@ -83,7 +88,7 @@ func (p *planned) maintenance() error {
 		name string
 		run  func() error
 	}{
-		{"SHOW STATS", func() error { _, err := collect(p.b, p.session, "SHOW STATS t"); return err }},
+		{"SHOW STATS", func() error { return p.drain("SHOW STATS t", nil) }},
 		{"compact, dry run", func() error {
 			_, err := p.session.Compact(p.b.ctx, "t", &supertable.MaintainOptions{DryRun: true})
 			return err

@@ -179,13 +179,17 @@ func TestFilesBetween(t *testing.T) {
 							all[state(f, at)]++
 						}
 					}
-					for _, x := range [][2]int64{{a, b}, {b, a}} {
-						list, err := v.FilesBetween(ctx, tab, x[0], x[1], nil)
+					between, err := v.Between(ctx, tab, a, b)
+					if err != nil {
+						return err
+					}
+					for _, at := range []int64{a, b} {
+						list, err := v.FilesBetween(ctx, tab, at, between, nil)
 						if err != nil {
 							return err
 						}
 						for _, f := range list {
-							delete(all, state(f, x[0]))
+							delete(all, state(f, at))
 						}
 					}
 					for s, n := range all {

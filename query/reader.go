@@ -261,17 +261,16 @@ func (q *run) plan(ctx context.Context, views map[*Super]*catalog.View) error {
 	if err := q.decide(); err != nil {
 		return err
 	}
-	differ := q.differs()
+	between, err := q.between(ctx, views)
+	if err != nil {
+		return err
+	}
 	for i, r := range q.refs {
-		var other *int64
-		if differ {
-			other = &q.refs[1-i].at.ID
-		}
-		if err := q.planScan(ctx, views[r.super], r, other, q.bound.Uses[i]); err != nil {
+		if err := q.planScan(ctx, views[r.super], r, between, q.bound.Uses[i]); err != nil {
 			return err
 		}
 	}
-	if differ {
+	if between != nil {
 		scan.Differ(q.refs[0].members[0].scan, q.refs[1].members[0].scan)
 	}
 	q.report.done("FILTERING")
@@ -363,9 +362,9 @@ func (q *run) bind() error {
 }
 
 // planScan plans how a reference is read, without the files that its predicate
-// or the principal's row filter rules out. Other, when set, is a snapshot whose
-// equal rows do not matter.
-func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, other *int64, use statement.Use) error {
+// or the principal's row filter rules out. Between, when set, are the only
+// files that matter.
+func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, between *catalog.Between, use statement.Use) error {
 	for _, m := range r.members {
 		p := newPredicates(m, use.Filter)
 		var total *catalog.Totals
@@ -373,8 +372,8 @@ func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, other
 			if q.o.NoRows {
 				return nil, nil
 			}
-			if other != nil {
-				return v.FilesBetween(ctx, t, at, *other, leaves)
+			if between != nil {
+				return v.FilesBetween(ctx, t, at, *between, leaves)
 			}
 			s, err := v.SelectFiles(ctx, t, at, leaves, p.where())
 			total = s.Total
