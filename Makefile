@@ -23,6 +23,7 @@ LINT := $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
 FUZZTIME ?= 30s
 KILLS ?= 200
 SOAK ?= 10m
+SIZE ?= 10
 SEED ?=
 SEEDS ?=
 BENCH ?=
@@ -119,6 +120,10 @@ conformance: deps compiler ## replay the reference implementation's own tests; L
 bench: deps compiler ## ratios to raw DuckDB and DuckLake; BENCH=regexp, ARGS='-rows 1000000'
 	-@scripts/deps.sh flights
 	ST_DATA=$(CACHE)/data $(GO) run ./bench -only '$(BENCH)' $(ARGS)
+
+.PHONY: bench-memory
+bench-memory: deps build ## memory of write, query and compact over SIZE=10 GB; ARGS='-limit 1GiB'
+	$(GO) run ./bench -only '^memory$$' -memory $(SIZE) $(ARGS)
 
 .PHONY: bench-peers
 bench-peers: deps compiler ## beside DuckLake, delta-rs and pyiceberg; ARGS='--rows 1000000'

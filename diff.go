@@ -146,7 +146,7 @@ func (l *looks) look(ctx context.Context, x *side) error {
 	key := strings.Join(parts, "\x00")
 	visible, ok := l.seen[key]
 	if !ok {
-		rows, err := l.s.Query(ctx, "SELECT * FROM "+x.from()+" LIMIT 0", nil)
+		rows, err := l.s.Query(ctx, "SELECT * FROM "+x.from()+" LIMIT 0", &QueryOptions{noRows: true})
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ type Options struct {
 	// MemoryBytes bounds the memory of each embedded engine instance (one for
 	// reading, one for writing, opened when first needed). Above it, sorts and
 	// joins spill to the SuperTable's tmp folder. Defaults to 2 GiB, or half
-	// of the machine's memory when that is less.
+	// of the memory of the machine, or of the container, when that is less.
 	MemoryBytes int64
 	// Threads that one statement may use. Defaults to the number of CPUs.
 	Threads int
@@ -108,6 +108,7 @@ type QueryOptions struct {
 	DefaultLimit int64
 
 	differ bool // the statement compares two states of one table
+	noRows bool // it is for the columns of its result
 }
 
 // Report says what a query read and how long its parts took. It is complete

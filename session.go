@@ -14,7 +14,6 @@ import (
 	"github.com/supertable-go/supertable/ingest"
 	"github.com/supertable-go/supertable/ingest/source"
 	"github.com/supertable-go/supertable/internal/errs"
-	"github.com/supertable-go/supertable/monitor"
 	"github.com/supertable-go/supertable/query"
 	"github.com/supertable-go/supertable/rbac"
 	"github.com/supertable-go/supertable/scan"
@@ -118,7 +117,7 @@ func (s *Session) query(ctx context.Context, sql string, o *QueryOptions, done f
 		return nil, err
 	}
 	rows, err := query.Run(ctx, queryEnv{s.st, s.principal, sql}, s.st.querySuper(s.principal), sql, query.Options{
-		AtVersion: o.AtVersion, AtTime: o.AtTime, Params: params, DefaultLimit: o.DefaultLimit, Differ: o.differ, Now: s.st.lake.opts.Now, Logger: s.st.lake.opts.Logger,
+		AtVersion: o.AtVersion, AtTime: o.AtTime, Params: params, DefaultLimit: o.DefaultLimit, Differ: o.differ, NoRows: o.noRows, Now: s.st.lake.opts.Now, Logger: s.st.lake.opts.Logger,
 		Done: func(o query.Outcome) { tell(o, audited, done) },
 	})
 	if err != nil {
@@ -264,55 +263,6 @@ func (s *Session) Schema(ctx context.Context, table string) (out []Column, err e
 		cols, err := v.Columns(ctx, t.ID, v.Head.ID)
 		for _, c := range scan.VisibleColumns(g.Rules(rbac.Meta, t.Name), cols, nil) {
 			out = append(out, Column{Name: c.Name, Type: c.Type.SQL(), Nullable: c.Nullable})
-		}
-		return err
-	})
-	return out, err
-}
-
-// History lists changes, newest first: of one table, or of all when table is
-// "", those of streams (__x__) aside. The counts of a table of which the principal sees some rows only are
-// withheld.
-func (s *Session) History(ctx context.Context, table string) (_ []HistoryEntry, err error) {
-	defer s.guarded(ctx, "history", table)(&err)
-	if err := s.st.catalog.CatchUp(ctx); err != nil {
-		return nil, err
-	}
-	out := []HistoryEntry{}
-	err = s.withView(ctx, func(v *catalog.View, g rbac.Grant) error {
-		var id int64
-		if table != "" {
-			t, err := s.table(ctx, v, g, table)
-			if err != nil {
-				return err
-			}
-			id = t.ID
-		}
-		if s.st.catalog.Foreign() {
-			return nil // nobody kept one
-		}
-		names, err := v.LastTableNames(ctx)
-		if err != nil {
-			return err
-		}
-		list, err := v.History(ctx, id)
-		for _, e := range list {
-			now, there := names[e.TableID]
-			if !there { // its snapshots are gone
-				now = e.Table
-			}
-			if !visible(g, e.Table) || !visible(g, now) || table == "" && monitor.SystemTable(e.Table) {
-				continue
-			}
-			from, err := lineage(e.Lineage)
-			if err != nil {
-				return err
-			}
-			entry := HistoryEntry{Snapshot: e.Snapshot, Version: e.Version, Time: e.Time, Table: e.Table, Operation: e.Operation, Inserted: e.Inserted, Deleted: e.Deleted, Principal: e.Principal, Message: e.Message, Lineage: from}
-			if !g.AllRows(rbac.Meta, e.Table) || !g.AllRows(rbac.Meta, now) {
-				entry.Inserted, entry.Deleted, entry.Withheld = 0, 0, true
-			}
-			out = append(out, entry)
 		}
 		return err
 	})

@@ -61,28 +61,9 @@ func Open(_ context.Context, home string, o *Options) (*Lake, error) {
 		l.opts.LeaseTTL = time.Minute
 	}
 	if l.opts.MemoryBytes <= 0 {
-		l.opts.MemoryBytes = defaultMemory()
+		l.opts.MemoryBytes = defaultMemory(os.DirFS("/"))
 	}
 	return l, nil
-}
-
-// defaultMemory is 2 GiB, or half of the machine's memory when that is less.
-func defaultMemory() int64 {
-	const most = 2 << 30
-	text, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return most
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) >= 2 && f[0] == "MemTotal:" {
-			var kb int64
-			for _, c := range f[1] {
-				kb = kb*10 + int64(c-'0')
-			}
-			return min(most, max(256<<20, kb<<10/2))
-		}
-	}
-	return most
 }
 
 // Close ends background work and releases the engines. Sessions of the lake

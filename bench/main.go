@@ -3,7 +3,7 @@
 // so that its ratios mean something. It checks every answer: a fast wrong
 // answer is printed as wrong.
 //
-//	go run ./bench [-rows 10000000] [-files 100] [-runs 5] [-only regexp] [-planfiles 1000000] [-o docs/benchmarks.md]
+//	go run ./bench [-rows 10000000] [-files 100] [-runs 5] [-only regexp] [-planfiles 1000000] [-memory 10] [-limit 1GiB] [-o docs/benchmarks.md]
 package main
 
 import (
@@ -29,7 +29,10 @@ type bench struct {
 	out   []row
 	peers peers
 
-	planFiles int64 // of the largest generated catalog
+	planFiles  int64   // of the largest generated catalog
+	memoryGB   float64 // of the inputs that memory is measured with; 0: it is not
+	memoryFlag string  // --memory of the processes measured
+	memoryWhat *regexp.Regexp
 }
 
 // row is one line of the result.
@@ -50,8 +53,11 @@ func main() {
 	only := flag.String("only", "", "run only the sections that match")
 	out := flag.String("o", "", "write the result to this Markdown file too")
 	planFiles := flag.Int64("planfiles", 1_000_000, "files of the largest catalog that planning is measured on")
+	memoryGB := flag.Float64("memory", 0, "GB of CSV and of Parquet to measure memory with; 0 leaves that out")
+	memoryFlag := flag.String("limit", "", "what the processes whose memory is measured get as --memory")
+	memoryWhat := flag.String("what", "", "measure the memory of those steps only that match")
 	flag.Parse()
-	b := &bench{ctx: context.Background(), rows: *rows, files: *files, runs: *runs, planFiles: *planFiles}
+	b := &bench{ctx: context.Background(), rows: *rows, files: *files, runs: *runs, planFiles: *planFiles, memoryGB: *memoryGB, memoryFlag: *memoryFlag, memoryWhat: regexp.MustCompile(*memoryWhat)}
 	if err := b.run(*only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -85,6 +91,7 @@ func (b *bench) run(only, out string) error {
 		{"cold", b.cold},
 		{"planning", b.planning},
 		{"keyfilter", b.keyfilter},
+		{"memory", b.memory},
 	} {
 		if !b.only.MatchString(s.name) {
 			continue

@@ -260,7 +260,10 @@ func (p *planned) measure() error {
 	if err := p.listings(); err != nil {
 		return err
 	}
-	return p.commits(explain)
+	if err := p.commits(explain); err != nil {
+		return err
+	}
+	return p.scale() // the last: it expires what is old
 }
 
 // process is the point query in a process of its own.
@@ -282,7 +285,6 @@ func (p *planned) listings() error {
 		run  func() error
 	}{
 		{"tables", func() error { _, err := p.session.Tables(p.b.ctx); return err }},
-		{"history of a table", func() error { _, err := p.session.History(p.b.ctx, "t"); return err }},
 		{"describe", func() error { _, err := collect(p.b, p.session, "DESCRIBE t"); return err }},
 		{"SHOW TABLES", func() error { _, err := collect(p.b, p.session, "SHOW TABLES"); return err }},
 	} {

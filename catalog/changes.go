@@ -29,7 +29,7 @@ func (v *View) Touches(ctx context.Context, from, to int64) ([]Touch, error) {
 	for i := range out {
 		m, ok := moved[out[i].Table]
 		if !ok {
-			if m, err = v.movedRows(ctx, out[i].Table); err != nil {
+			if m, err = v.movedRows(ctx, out[i].Table, from, to); err != nil {
 				return nil, err
 			}
 			moved[out[i].Table] = m
@@ -126,20 +126,22 @@ func (m movedRows) plain(at int64) bool {
 		!slices.ContainsFunc(m.partial, func(f partialFile) bool { return f.begin <= at && at <= f.end && at <= f.last })
 }
 
-func (v *View) movedRows(ctx context.Context, table int64) (movedRows, error) {
+// movedRows looks at the snapshots after from up to to.
+func (v *View) movedRows(ctx context.Context, table, from, to int64) (movedRows, error) {
 	m := movedRows{altered: map[int64]bool{}}
-	err := v.eachTriple(ctx, `SELECT begin_snapshot, coalesce(end_snapshot, 9223372036854775807), partial_max FROM ducklake_data_file WHERE table_id = ? AND partial_max IS NOT NULL`, table,
+	err := v.eachTriple(ctx, `SELECT begin_snapshot, coalesce(end_snapshot, 9223372036854775807), partial_max FROM ducklake_data_file
+ WHERE table_id = ?1 AND partial_max > ?2 AND begin_snapshot <= ?3 AND (end_snapshot IS NULL OR end_snapshot > ?2)`, []any{table, from, to},
 		func(a, b, c int64) { m.partial = append(m.partial, partialFile{a, b, c}) })
 	if err != nil || v.c.foreign {
 		return m, err
 	}
-	err = v.eachTriple(ctx, `SELECT snapshot_id, 0, 0 FROM supertable_change WHERE table_id = ? AND operation = 'alter'`, table,
+	err = v.eachTriple(ctx, `SELECT snapshot_id, 0, 0 FROM supertable_change WHERE table_id = ?1 AND operation = 'alter' AND snapshot_id > ?2 AND snapshot_id <= ?3`, []any{table, from, to},
 		func(at, _, _ int64) { m.altered[at] = true })
 	return m, err
 }
 
-func (v *View) eachTriple(ctx context.Context, query string, table int64, each func(a, b, c int64)) error {
-	rows, err := v.q.QueryContext(ctx, query, table)
+func (v *View) eachTriple(ctx context.Context, query string, args []any, each func(a, b, c int64)) error {
+	rows, err := v.q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return sqlError(ctx, err, "read the changes")
 	}

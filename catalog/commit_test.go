@@ -435,13 +435,13 @@ func TestCommitRecordsForeignCommits(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := c.Read(t.Context(), func(v *View) error {
-		all, err := v.History(t.Context(), 1)
+		var got []string
+		err := v.History(t.Context(), 1, func(e Entry) (bool, error) {
+			got = append(got, fmt.Sprintf("%d v%d %s %s +%d", e.Snapshot, e.Version, e.Operation, e.Principal, e.Inserted))
+			return true, nil
+		})
 		if err != nil {
 			return err
-		}
-		var got []string
-		for _, e := range all {
-			got = append(got, fmt.Sprintf("%d v%d %s %s +%d", e.Snapshot, e.Version, e.Operation, e.Principal, e.Inserted))
 		}
 		want := "6 v5 external external +5; 5 v4 append test +2; 4 v3 external external +5; 3 v2 external external +5; 2 v1 append test +2; 1 v0 create test +0"
 		if strings.Join(got, "; ") != want {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/supertable-go/supertable/datafile"
@@ -263,23 +264,39 @@ func (v *View) state(ctx context.Context, t Table, file int64, noInlined bool) (
 	return s, true, sqlError(ctx, err, "read the deletes")
 }
 
-// EverDirty lists the data files of a table that have, or had at some
-// snapshot, dead rows: their history is not in the file alone.
-func (v *View) EverDirty(ctx context.Context, t Table) (map[int64]bool, error) {
-	query := `SELECT data_file_id FROM ducklake_delete_file WHERE table_id = ?1`
+// EverDirty tells which of the data files have, or had at some snapshot, dead
+// rows: their history is not in the file alone.
+func (v *View) EverDirty(ctx context.Context, t Table, files []File) (map[int64]bool, error) {
 	none, err := missing(ctx, v.q, inlinedDeletes(t.ID))
 	if err != nil {
 		return nil, err
 	}
-	if !none {
-		query += ` UNION SELECT file_id FROM ` + inlinedDeletes(t.ID)
+	out := map[int64]bool{}
+	for part := range chunks(fileIDs(files), idsAtOnce) {
+		list, args := marks(part, t.ID)
+		query := `SELECT data_file_id FROM ducklake_delete_file WHERE table_id = ?1 AND data_file_id IN (` + list + `)`
+		if !none {
+			again, _ := marks(part)
+			query += ` UNION SELECT file_id FROM ` + inlinedDeletes(t.ID) + ` WHERE file_id IN (` + again + `)`
+			args = append(args, args[1:]...)
+		}
+		ids, err := v.ids(ctx, query, args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			out[id] = true
+		}
 	}
-	ids, err := v.ids(ctx, query, t.ID)
-	out := make(map[int64]bool, len(ids))
-	for _, id := range ids {
-		out[id] = true
+	return out, nil
+}
+
+func fileIDs(files []File) []int64 {
+	out := make([]int64, len(files))
+	for i := range files {
+		out[i] = files[i].ID
 	}
-	return out, err
+	return out
 }
 
 // ids reads a column of ids.
@@ -300,24 +317,57 @@ func (v *View) ids(ctx context.Context, query string, args ...any) ([]int64, err
 	return out, sqlError(ctx, rows.Err(), "read the catalog")
 }
 
-// Partitions gives, for the live files that have one, their partition and its
-// values as one text: files of the same text may be merged.
-func (v *View) Partitions(ctx context.Context, t Table) (map[int64]string, error) {
-	rows, err := v.q.QueryContext(ctx, `SELECT f.data_file_id, f.partition_id, p.partition_key_index, p.partition_value FROM ducklake_data_file f LEFT JOIN ducklake_file_partition_value p ON p.data_file_id = f.data_file_id
- WHERE f.table_id = ? AND f.end_snapshot IS NULL AND f.partition_id IS NOT NULL ORDER BY f.data_file_id, p.partition_key_index`, t.ID)
+// Partitions gives, for those of the files that have one, their partition and
+// its values as one text: files of the same text may be merged.
+func (v *View) Partitions(ctx context.Context, files []File) (map[int64]string, error) {
+	partition := map[int64]int64{}
+	for part := range chunks(fileIDs(files), idsAtOnce) {
+		list, args := marks(part)
+		err := v.eachPair(ctx, `SELECT data_file_id, partition_id FROM ducklake_data_file WHERE data_file_id IN (`+list+`) AND partition_id IS NOT NULL`, args,
+			func(file, id int64) { partition[file] = id })
+		if err != nil {
+			return nil, err
+		}
+	}
+	out := make(map[int64]string, len(partition))
+	if len(partition) == 0 {
+		return out, nil
+	}
+	for file, id := range partition {
+		out[file] = strconv.FormatInt(id, 10)
+	}
+	// The format's table has no index: one walk through it for all of them.
+	rows, err := v.q.QueryContext(ctx, `SELECT data_file_id, partition_key_index, partition_value FROM ducklake_file_partition_value WHERE data_file_id BETWEEN ? AND ? ORDER BY data_file_id, partition_key_index`,
+		files[0].ID, files[len(files)-1].ID)
 	if err != nil {
 		return nil, sqlError(ctx, err, "read the partitions")
 	}
 	defer func() { _ = rows.Close() }()
-	out := map[int64]string{}
 	for rows.Next() {
-		var file, partition int64
-		var index sql.NullInt64
+		var file, index int64
 		var value sql.NullString
-		if err := rows.Scan(&file, &partition, &index, &value); err != nil {
+		if err := rows.Scan(&file, &index, &value); err != nil {
 			return nil, sqlError(ctx, err, "read the partitions")
 		}
-		out[file] += fmt.Sprintf("%d/%d=%t%q ", partition, index.Int64, value.Valid, value.String)
+		if _, ok := partition[file]; ok {
+			out[file] += fmt.Sprintf(" %d=%t%q", index, value.Valid, value.String)
+		}
 	}
 	return out, sqlError(ctx, rows.Err(), "read the partitions")
+}
+
+func (v *View) eachPair(ctx context.Context, query string, args []any, each func(a, b int64)) error {
+	rows, err := v.q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return sqlError(ctx, err, "read the catalog")
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var a, b int64
+		if err := rows.Scan(&a, &b); err != nil {
+			return sqlError(ctx, err, "read the catalog")
+		}
+		each(a, b)
+	}
+	return sqlError(ctx, rows.Err(), "read the catalog")
 }

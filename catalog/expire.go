@@ -109,6 +109,9 @@ func (c *Catalog) Forget(ctx context.Context) error {
 	return c.forgetRest(ctx)
 }
 
+// unnamedAtOnce bounds how many files are in memory before their rows go.
+const unnamedAtOnce = 20 * stepRows
+
 // unnamed is a file whose row goes.
 type unnamed struct {
 	id, end int64 // end is the first snapshot that did not see it
@@ -117,17 +120,22 @@ type unnamed struct {
 
 func (c *Catalog) forgetFiles(ctx context.Context) error {
 	for _, kind := range []struct{ table, id string }{{"ducklake_delete_file", "delete_file_id"}, {"ducklake_data_file", "data_file_id"}} {
-		var all []unnamed
-		err := c.Read(ctx, func(v *View) (err error) {
-			all, err = v.unnamed(ctx, kind.table, kind.id)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for part := range chunks(all, stepRows) {
-			if err := c.write(ctx, func(q querier) error { return c.forgetSome(ctx, q, kind.table, kind.id, part) }); err != nil {
+		for after, more := int64(-1), true; more; {
+			var some []unnamed
+			err := c.Read(ctx, func(v *View) (err error) {
+				some, err = v.unnamed(ctx, kind.table, kind.id, after)
 				return err
+			})
+			if err != nil {
+				return err
+			}
+			for part := range chunks(some, stepRows) {
+				if err := c.write(ctx, func(q querier) error { return c.forgetSome(ctx, q, kind.table, kind.id, part) }); err != nil {
+					return err
+				}
+			}
+			if more = len(some) == unnamedAtOnce; more {
+				after = some[len(some)-1].id
 			}
 		}
 	}
@@ -158,13 +166,14 @@ func (c *Catalog) forgetSome(ctx context.Context, q querier, table, idColumn str
 	return nil
 }
 
-// unnamed lists the data or delete files that no retained snapshot sees.
-func (v *View) unnamed(ctx context.Context, table, idColumn string) ([]unnamed, error) {
+// unnamed lists data or delete files that no retained snapshot sees: the first
+// ones behind an id.
+func (v *View) unnamed(ctx context.Context, table, idColumn string, after int64) ([]unnamed, error) {
 	paths, err := v.tablePaths(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := v.q.QueryContext(ctx, `SELECT x.`+idColumn+`, x.end_snapshot, x.table_id, x.path, x.path_is_relative FROM `+table+` x WHERE`+unseen)
+	rows, err := v.q.QueryContext(ctx, `SELECT x.`+idColumn+`, x.end_snapshot, x.table_id, x.path, x.path_is_relative FROM `+table+` x WHERE x.`+idColumn+` > ? AND`+unseen+` ORDER BY x.`+idColumn+` LIMIT ?`, after, unnamedAtOnce)
 	if err != nil {
 		return nil, sqlError(ctx, err, "list the files")
 	}
@@ -253,22 +262,20 @@ func (c *Catalog) forgetRest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var stmts []statement
-	err = c.Read(ctx, func(v *View) (err error) { stmts, err = v.deadInside(ctx); return err })
-	if err != nil {
+	var names []string
+	if err := c.Read(ctx, func(v *View) (err error) { names, err = v.insideNames(ctx); return err }); err != nil {
 		return err
 	}
-	for _, s := range stmts {
-		if err := c.write(ctx, func(q querier) error { return execAll(ctx, q, []statement{s}) }); err != nil {
+	for _, name := range names {
+		if err := c.forgetInside(ctx, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// deadInside gives the statements that remove rows inside the catalog which
-// nobody sees, for those tables that have any.
-func (v *View) deadInside(ctx context.Context) ([]statement, error) {
+// insideNames lists the tables that hold rows, or dead rows of files.
+func (v *View) insideNames(ctx context.Context) ([]string, error) {
 	rows, err := v.q.QueryContext(ctx, `SELECT name FROM sqlite_master WHERE type = 'table' AND (name LIKE 'ducklake\_inlined\_data\_%' ESCAPE '\' AND name <> 'ducklake_inlined_data_tables' OR name LIKE 'ducklake\_inlined\_delete\_%' ESCAPE '\')`)
 	if err != nil {
 		return nil, sqlError(ctx, err, "read the inlined tables")
@@ -282,25 +289,37 @@ func (v *View) deadInside(ctx context.Context) ([]statement, error) {
 		}
 		names = append(names, name)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, sqlError(ctx, err, "read the inlined tables")
+	return names, sqlError(ctx, rows.Err(), "read the inlined tables")
+}
+
+// insideAtOnce is about how many rows inside the catalog one transaction of
+// expiry removes.
+const insideAtOnce = 10 * stepRows
+
+// forgetInside removes from one such table the rows that nobody sees, some per
+// transaction: by their ids, which are the same when the log is read again.
+func (c *Catalog) forgetInside(ctx context.Context, name string) error {
+	id, dead := "row_id", unseen
+	if strings.HasPrefix(name, "ducklake_inlined_delete_") {
+		id, dead = "file_id", ` NOT EXISTS (SELECT 1 FROM ducklake_data_file f WHERE f.data_file_id = x.file_id)`
 	}
-	_ = rows.Close()
-	var out []statement
-	for _, name := range names {
-		dead := unseen
-		if strings.HasPrefix(name, "ducklake_inlined_delete_") {
-			dead = ` NOT EXISTS (SELECT 1 FROM ducklake_data_file f WHERE f.data_file_id = x.file_id)`
+	table := datafile.Quote(name)
+	for {
+		var upto sql.NullInt64
+		err := c.Read(ctx, func(v *View) error {
+			err := v.q.QueryRowContext(ctx, `SELECT max(id) FROM (SELECT x.`+id+` AS id FROM `+table+` x WHERE`+dead+` ORDER BY 1 LIMIT ?)`, insideAtOnce).Scan(&upto)
+			return sqlError(ctx, err, "read the inlined tables")
+		})
+		if err != nil || !upto.Valid {
+			return err
 		}
-		var some bool
-		if err := v.q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+datafile.Quote(name)+` x WHERE`+dead+`)`).Scan(&some); err != nil {
-			return nil, sqlError(ctx, err, "read the inlined tables")
-		}
-		if some {
-			out = append(out, statement{sql: `DELETE FROM ` + datafile.Quote(name) + ` AS x WHERE` + dead})
+		err = c.write(ctx, func(q querier) error {
+			return execAll(ctx, q, []statement{{`DELETE FROM ` + table + ` AS x WHERE x.` + id + ` <= ? AND` + dead, []any{upto.Int64}}})
+		})
+		if err != nil {
+			return err
 		}
 	}
-	return out, nil
 }
 
 // Waiting is a file that waits for deletion.

@@ -23,32 +23,37 @@ type Entry struct {
 	Lineage            string // JSON; "" for none
 }
 
-// History lists changes, newest first; table 0 means all tables.
-func (v *View) History(ctx context.Context, table int64) ([]Entry, error) {
+// History walks through changes, newest first, until each wants no more;
+// table 0 means all tables. It costs what it walks through, however long the
+// history is.
+func (v *View) History(ctx context.Context, table int64, each func(Entry) (more bool, err error)) error {
+	// CROSS JOIN: the changes are read in the order of an index, which is what
+	// lets it stop early, and each finds the time of its snapshot.
 	query := `SELECT c.snapshot_id, c.version, s.snapshot_time, c.table_id, c.table_name, c.operation, c.inserted, c.deleted, c.principal, c.message, coalesce(c.lineage, '')
- FROM supertable_change c JOIN ducklake_snapshot s ON s.snapshot_id = c.snapshot_id`
+ FROM supertable_change c CROSS JOIN ducklake_snapshot s WHERE s.snapshot_id = c.snapshot_id`
 	var args []any
 	if table != 0 {
-		query, args = query+` WHERE c.table_id = ?`, []any{table}
+		query, args = query+` AND c.table_id = ?`, []any{table}
 	}
 	rows, err := v.q.QueryContext(ctx, query+` ORDER BY c.snapshot_id DESC, c.table_id DESC`, args...)
 	if err != nil {
-		return nil, sqlError(ctx, err, "read the history")
+		return sqlError(ctx, err, "read the history")
 	}
 	defer func() { _ = rows.Close() }()
-	var out []Entry
 	for rows.Next() {
 		var e Entry
 		var at string
 		if err := rows.Scan(&e.Snapshot, &e.Version, &at, &e.TableID, &e.Table, &e.Operation, &e.Inserted, &e.Deleted, &e.Principal, &e.Message, &e.Lineage); err != nil {
-			return nil, sqlError(ctx, err, "read the history")
+			return sqlError(ctx, err, "read the history")
 		}
 		if e.Time, err = ParseTime(at); err != nil {
-			return nil, err
+			return err
 		}
-		out = append(out, e)
+		if more, err := each(e); err != nil || !more {
+			return err
+		}
 	}
-	return out, sqlError(ctx, rows.Err(), "read the history")
+	return sqlError(ctx, rows.Err(), "read the history")
 }
 
 // Listing is one line of the list of tables.
@@ -312,6 +317,34 @@ func (v *View) collectFiles(ctx context.Context, source string, paths map[int64]
 		f.Path = join2(base, path.String, !rel.Valid || rel.Bool)
 		f.Rel = strings.TrimPrefix(f.Path, v.c.dataPath)
 		*out = append(*out, f)
+	}
+	return sqlError(ctx, rows.Err(), "list the files")
+}
+
+// EachPath gives the path, relative to the data folder, of every data and
+// delete file that any retained snapshot names.
+func (v *View) EachPath(ctx context.Context, each func(rel string)) error {
+	paths, err := v.tablePaths(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := v.q.QueryContext(ctx, `SELECT table_id, path, path_is_relative FROM ducklake_data_file UNION ALL SELECT table_id, path, path_is_relative FROM ducklake_delete_file`)
+	if err != nil {
+		return sqlError(ctx, err, "list the files")
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var table int64
+		var path sql.NullString
+		var rel sql.NullBool
+		if err := rows.Scan(&table, &path, &rel); err != nil {
+			return sqlError(ctx, err, "list the files")
+		}
+		base, ok := paths[table]
+		if !ok {
+			base = v.c.dataPath
+		}
+		each(strings.TrimPrefix(join2(base, path.String, !rel.Valid || rel.Bool), v.c.dataPath))
 	}
 	return sqlError(ctx, rows.Err(), "list the files")
 }

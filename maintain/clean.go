@@ -75,23 +75,17 @@ func (c Cleaning) paths() []string {
 }
 
 func (r *Runner) planCleaning(ctx context.Context, grace time.Duration) (Cleaning, error) {
-	stored, err := r.stored()
+	stored, err := r.Catalog.Folder().DataFiles()
 	if err != nil {
 		return Cleaning{}, err
 	}
-	known := Known{Named: map[string]bool{}}
+	known := Known{Named: NewNames()}
 	if known.Leased, err = r.Catalog.Leased(ctx); err != nil {
 		return Cleaning{}, err
 	}
-	err = r.Catalog.Read(ctx, func(v *catalog.View) error {
-		facts, err := v.AllFiles(ctx)
-		if err != nil {
+	err = r.Catalog.Read(ctx, func(v *catalog.View) (err error) {
+		if err := v.EachPath(ctx, known.Named.Add); err != nil {
 			return err
-		}
-		for _, f := range facts {
-			if !f.Gone {
-				known.Named[f.Rel] = true
-			}
 		}
 		known.Waiting, err = v.Waiting(ctx)
 		return err
@@ -103,19 +97,15 @@ func (r *Runner) planCleaning(ctx context.Context, grace time.Duration) (Cleanin
 	if err != nil {
 		return Cleaning{}, err
 	}
-	return PlanCleaning(stored, known, r.Now(), grace, floor, reading), nil
+	unknown, err := r.ages(known.Unknown(stored))
+	return PlanCleaning(unknown, known, r.Now(), grace, floor, reading), err
 }
 
-// stored lists the files of the data folder with their times.
-func (r *Runner) stored() ([]Stored, error) {
-	folder := r.Catalog.Folder()
-	all, err := folder.DataFiles()
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Stored, 0, len(all))
-	for _, rel := range all {
-		info, err := os.Lstat(filepath.Join(folder.Data(), filepath.FromSlash(rel)))
+// ages looks when files of the data folder were last written.
+func (r *Runner) ages(paths []string) ([]Stored, error) {
+	out := make([]Stored, 0, len(paths))
+	for _, rel := range paths {
+		info, err := os.Lstat(filepath.Join(r.Catalog.Folder().Data(), filepath.FromSlash(rel)))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

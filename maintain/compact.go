@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -55,11 +54,13 @@ func (r *Runner) Compact(ctx context.Context, g rbac.Grant, table string, how Ho
 	return out, nil
 }
 
-// look is a table as compaction sees it at one moment.
+// look is a table at one moment, with some of its files.
 type look struct {
 	table      catalog.Table
 	head       int64
 	files      []catalog.File
+	last       int64         // where the next window begins
+	more       bool          // there may be one
 	byID       map[int64]int // in files
 	columns    []datafile.Column
 	candidates []Candidate
@@ -67,7 +68,8 @@ type look struct {
 	limits     Limits
 }
 
-func (r *Runner) look(ctx context.Context, id int64) (*look, error) {
+// look looks at the files of a window.
+func (r *Runner) look(ctx context.Context, id int64, w catalog.Window) (*look, error) {
 	l := &look{}
 	err := r.Catalog.Read(ctx, func(v *catalog.View) (err error) {
 		l.head = v.Head.ID
@@ -78,7 +80,7 @@ func (r *Runner) look(ctx context.Context, id int64) (*look, error) {
 			return err
 		}
 		aging := agingLeaf(l.columns, r.Aging(l.table.Name))
-		if l.files, err = v.Files(ctx, l.table, v.Head.ID, aging); err != nil {
+		if l.files, l.last, l.more, err = v.FilesIn(ctx, l.table, v.Head.ID, w, aging); err != nil {
 			return err
 		}
 		if l.settings, err = r.settings(ctx, v, id); err != nil {
@@ -88,6 +90,48 @@ func (r *Runner) look(ctx context.Context, id int64) (*look, error) {
 		return l.candidate(ctx, v, aging)
 	})
 	return l, err
+}
+
+// windows looks at the files that a window is about, some at a time, until do
+// wants no more.
+func (r *Runner) windows(ctx context.Context, table int64, w catalog.Window, do func(*look) (more bool, err error)) error {
+	w.After, w.Most = -1, windowFiles
+	for {
+		l, err := r.look(ctx, table, w)
+		if err != nil {
+			return err
+		}
+		more, err := do(l)
+		if err != nil || !more || !l.more {
+			return err
+		}
+		w.After = l.last
+	}
+}
+
+// total is what the files of a table come to at one moment.
+type total struct {
+	catalog.Weight
+	table  catalog.Table
+	head   int64
+	limits Limits
+}
+
+func (r *Runner) weigh(ctx context.Context, id int64) (t total, err error) {
+	err = r.Catalog.Read(ctx, func(v *catalog.View) (err error) {
+		t.head = v.Head.ID
+		if t.table, err = v.TableByID(ctx, id, v.Head.ID); err != nil {
+			return err
+		}
+		settings, err := r.settings(ctx, v, id)
+		if err != nil {
+			return err
+		}
+		t.limits = LimitsOf(settings)
+		t.Weight, err = v.Weigh(ctx, t.table, v.Head.ID, t.limits.SmallBytes)
+		return err
+	})
+	return t, err
 }
 
 // agingLeaf is the column by which files age, as a list for Files.
@@ -117,11 +161,11 @@ func day(f *catalog.File, aging []int64) string {
 }
 
 func (l *look) candidate(ctx context.Context, v *catalog.View, aging []int64) error {
-	dirty, err := v.EverDirty(ctx, l.table)
+	dirty, err := v.EverDirty(ctx, l.table, l.files)
 	if err != nil {
 		return err
 	}
-	partitions, err := v.Partitions(ctx, l.table)
+	partitions, err := v.Partitions(ctx, l.files)
 	if err != nil {
 		return err
 	}
@@ -172,13 +216,8 @@ func (l *look) file(id int64) (f catalog.File, ok bool) {
 	return l.files[i], true
 }
 
-func (l *look) result() Compacted {
-	c := Compacted{Table: l.table.Name, Snapshot: l.head}
-	for _, f := range l.files {
-		c.FilesBefore, c.BytesBefore = c.FilesBefore+1, c.BytesBefore+f.Size
-	}
-	c.FilesAfter, c.BytesAfter = c.FilesBefore, c.BytesBefore
-	return c
+func (t *total) result() Compacted {
+	return Compacted{Table: t.table.Name, Snapshot: t.head, FilesBefore: t.Files, FilesAfter: t.Files, BytesBefore: t.Bytes, BytesAfter: t.Bytes}
 }
 
 func (r *Runner) compactTable(ctx context.Context, g rbac.Grant, t catalog.Table, asked string, how How) (Compacted, bool, error) {
@@ -189,54 +228,31 @@ func (r *Runner) compactTable(ctx context.Context, g rbac.Grant, t catalog.Table
 	defer unlock()
 	reading := r.Catalog.Reading()
 	defer reading.End()
-	first, err := r.look(ctx, t.ID)
+	first, err := r.weigh(ctx, t.ID)
 	if err != nil {
 		return Compacted{}, false, err
 	}
 	reading.At(first.head)
 	res := first.result()
-	plan := PlanCompaction(first.candidates, first.limits, !how.Due)
-	if len(plan.Rewrite)+len(plan.Merge) == 0 {
-		return res, false, nil
-	}
-	if how.DryRun {
-		return first.foretell(plan), true, nil
-	}
 	w := &compaction{r: r, g: g, asked: asked, how: how, snapshot: first.head}
-	if err := w.rewrite(ctx, first, plan.Rewrite); err != nil {
+	if how.DryRun {
+		return w.foretell(ctx, first)
+	}
+	if err := w.rewrite(ctx, first); err != nil {
 		return res, false, err
 	}
 	if err := w.merge(ctx, t.ID); err != nil {
 		return res, false, err
 	}
-	last, err := r.look(ctx, t.ID)
+	if w.snapshot == first.head {
+		return res, false, nil
+	}
+	last, err := r.weigh(ctx, t.ID)
 	if err != nil {
 		return res, false, err
 	}
-	after := last.result()
-	res.FilesAfter, res.BytesAfter, res.Snapshot = after.FilesBefore, after.BytesBefore, w.snapshot
-	return res, w.snapshot != first.head, nil
-}
-
-// foretell says what a plan would do; sizes are guessed from the rows.
-func (l *look) foretell(plan Compaction) Compacted {
-	c := l.result()
-	rewrite := map[int64]bool{}
-	for _, id := range plan.Rewrite {
-		rewrite[id] = true
-	}
-	for _, f := range l.candidates {
-		if rewrite[f.ID] {
-			c.BytesAfter -= f.Bytes * f.Dead / max(1, f.Rows)
-			if f.Dead >= f.Rows {
-				c.FilesAfter--
-			}
-		}
-	}
-	for _, set := range plan.Merge {
-		c.FilesAfter -= int64(len(set)) - 1
-	}
-	return c
+	res.FilesAfter, res.BytesAfter, res.Snapshot = last.Files, last.Bytes, w.snapshot
+	return res, true, nil
 }
 
 // compaction is the compaction of one table.
@@ -254,56 +270,6 @@ type job struct {
 	columns []datafile.Column // of the new file
 	file    *catalog.KeptFile
 	settle  *catalog.NewDelete
-}
-
-// rewrite writes files again without their dead rows. Those that a concurrent
-// write changed meanwhile are tried again some times, then left.
-func (w *compaction) rewrite(ctx context.Context, l *look, ids []int64) error {
-	for range rounds {
-		var jobs []*job
-		for _, id := range ids {
-			if f, ok := l.file(id); ok && f.Dirty() {
-				jobs = append(jobs, &job{sources: []catalog.File{f}, columns: l.columns})
-			}
-		}
-		left, err := w.run(ctx, l, jobs, catalog.Rewritten)
-		if err != nil || len(left) == 0 {
-			return err
-		}
-		ids = nil
-		for _, j := range left {
-			ids = append(ids, j.sources[0].ID)
-		}
-		if l, err = w.r.look(ctx, l.table.ID); err != nil {
-			return err
-		}
-	}
-	w.r.Logger.Info("files left as they are: they are written to all the time", slog.String("table", l.table.Name), slog.Int("files", len(ids)))
-	return nil
-}
-
-// merge merges what is small now.
-func (w *compaction) merge(ctx context.Context, table int64) error {
-	for range rounds {
-		l, err := w.r.look(ctx, table)
-		if err != nil {
-			return err
-		}
-		var jobs []*job
-		for _, set := range planMerges(l.candidates, l.limits, !w.how.Due) {
-			j := &job{}
-			for _, id := range set {
-				f, _ := l.file(id)
-				j.sources = append(j.sources, f)
-			}
-			jobs = append(jobs, j)
-		}
-		left, err := w.run(ctx, l, jobs, catalog.Merged)
-		if err != nil || len(left) == 0 {
-			return err
-		}
-	}
-	return nil
 }
 
 // run does the jobs batch by batch and gives those that came to nothing.

@@ -83,35 +83,29 @@ func (f *flush) record() catalog.Record {
 // dead moves the dead rows that the catalog lists into delete files, each with
 // the snapshot at which it died.
 func (f *flush) dead(ctx context.Context, table int64, how How) error {
+	t, err := f.r.weigh(ctx, table)
+	if err != nil || t.Inlined == 0 || how.Due && t.Inlined < t.limits.FlushRows {
+		return err
+	}
+	if f.dryRun {
+		f.res.Rows += t.Inlined
+		return nil
+	}
 	for range rounds {
-		l, err := f.r.look(ctx, table)
-		if err != nil {
-			return err
-		}
-		var files []catalog.File
-		var rows int64
-		for _, x := range l.files {
-			if x.Inlined > 0 {
-				files, rows = append(files, x), rows+x.Inlined
-			}
-		}
-		if how.Due && rows < l.limits.FlushRows {
-			return nil
-		}
-		if f.dryRun {
-			f.res.Rows += rows
-			return nil
-		}
 		left := 0
-		for part := range slices.Chunk(files, flushFiles) {
-			void, err := f.deadOf(ctx, l, part)
-			if err != nil {
-				return err
+		err := f.r.windows(ctx, table, catalog.Window{Inlined: true}, func(l *look) (bool, error) {
+			files := slices.DeleteFunc(l.files, func(x catalog.File) bool { return x.Inlined == 0 })
+			for part := range slices.Chunk(files, flushFiles) {
+				void, err := f.deadOf(ctx, l, part)
+				if err != nil {
+					return false, err
+				}
+				left += void
 			}
-			left += void
-		}
-		if left == 0 {
-			return nil
+			return true, nil
+		})
+		if err != nil || left == 0 {
+			return err
 		}
 	}
 	return nil

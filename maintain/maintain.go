@@ -55,13 +55,6 @@ const maintainLock = "maintain.lock"
 // rounds is how often work that a concurrent write made void is done again.
 const rounds = 3
 
-// batchBytes and batchJobs bound what is committed together: the longer a
-// batch takes, the more of it is void at its end.
-const (
-	batchBytes = 256 << 20
-	batchJobs  = 64
-)
-
 // allowed refuses who may not maintain, and lakes that may not change (I6).
 func (r *Runner) allowed(ctx context.Context, g rbac.Grant, table string) error {
 	if !g.Permits(rbac.Control, table) {

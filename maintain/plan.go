@@ -2,6 +2,7 @@ package maintain
 
 import (
 	"cmp"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -44,6 +45,8 @@ type Candidate struct {
 	// dead rows, or is read by the names of its columns. It is never merged,
 	// only written again.
 	Mixed bool
+
+	rewritten bool // it stands for what becomes of it
 }
 
 // Compaction is what to do with a table's files.
@@ -58,77 +61,157 @@ type Compaction struct {
 // PlanCompaction says which files to write again and which to merge. All asks
 // for everything that helps, without the limits. It does no I/O: the same
 // files give the same plan.
+//
+// It is what Tally, Merger and Limits.Rewrites come to for files that are in
+// memory all at once; for a table they see its files window by window.
 func PlanCompaction(files []Candidate, l Limits, all bool) Compaction {
-	var c Compaction
-	var dead int64
+	files = slices.SortedFunc(slices.Values(files), func(a, b Candidate) int { return cmp.Compare(a.ID, b.ID) })
+	t := NewTally(l, all)
 	for _, f := range files {
-		dead += f.Dead
+		t.CountDead(f)
 	}
-	after := make([]Candidate, 0, len(files))
-	for _, f := range files {
-		if f.Dead > 0 && (all || dead >= l.DeadRows || f.Dead*100 >= f.Rows*l.DeadPercent) {
-			c.Rewrite = append(c.Rewrite, f.ID)
-			f.Bytes = f.Bytes * (f.Rows - f.Dead) / max(1, f.Rows)
-			f.Rows, f.Dead, f.Mixed, f.Group = f.Rows-f.Dead, 0, f.Rows == f.Dead, f.After
+	for i, f := range files {
+		if t.Rewrites(f) {
+			files[i] = f.Rewritten()
 		}
-		after = append(after, f)
+		t.CountSmall(files[i])
 	}
-	c.Merge = planMerges(after, l, all)
+	var c Compaction
+	for _, f := range files {
+		if f.rewritten {
+			c.Rewrite = append(c.Rewrite, f.ID)
+		}
+	}
+	if !t.Merges() {
+		return c
+	}
+	m := NewMerger(l)
+	for _, f := range files {
+		if set := m.Add(f); set != nil {
+			c.Merge = append(c.Merge, set)
+		}
+	}
+	c.Merge = append(c.Merge, m.Rest()...)
 	return c
 }
 
-// planMerges sets small files together, group by group, in the order of their
-// ids, as many as fit into one of the target size.
-func planMerges(files []Candidate, l Limits, all bool) [][]int64 {
-	groups := map[string][]Candidate{}
-	var order []string
-	for _, f := range files {
-		if f.Mixed || f.Dead > 0 || f.Bytes >= l.SmallBytes {
-			continue
-		}
-		if groups[f.Group] == nil {
-			order = append(order, f.Group)
-		}
-		groups[f.Group] = append(groups[f.Group], f)
+// Tally counts, file by file, what the limits are about. Counts only grow, so
+// that a limit that is reached stays so.
+type Tally struct {
+	limits Limits
+	all    bool
+	dead   int64
+	alone  map[string]int64 // by group, the bytes of its only small file; -1 once there are more
+	count  int64            // small files that are not alone in their groups
+	bytes  int64
+}
+
+// NewTally counts nothing yet. With all, everything that helps is done.
+func NewTally(l Limits, all bool) *Tally {
+	return &Tally{limits: l, all: all, alone: map[string]int64{}}
+}
+
+// CountDead takes a file's dead rows into account.
+func (t *Tally) CountDead(f Candidate) { t.dead += f.Dead }
+
+// AllDead reports whether dead rows are so many that every file with some is
+// written again.
+func (t *Tally) AllDead() bool { return t.all || t.dead >= t.limits.DeadRows }
+
+// Rewrites reports whether a file is written again without its dead rows.
+func (t *Tally) Rewrites(f Candidate) bool {
+	return f.Dead > 0 && (t.AllDead() || f.Dead*100 >= f.Rows*t.limits.DeadPercent)
+}
+
+// CountSmall takes a file that may be merged into account.
+func (t *Tally) CountSmall(f Candidate) {
+	if !f.mergeable(t.limits) {
+		return
 	}
-	var count, bytes int64 // of those that are not alone
-	for _, g := range groups {
-		for _, f := range g {
-			if len(g) > 1 {
-				count, bytes = count+1, bytes+f.Bytes
-			}
-		}
+	first, known := t.alone[f.Group]
+	switch {
+	case !known:
+		t.alone[f.Group] = f.Bytes
+		return
+	case first >= 0:
+		t.alone[f.Group] = -1
+		t.count, t.bytes = t.count+1, t.bytes+first
 	}
-	if !all && count < l.SmallFiles && bytes <= l.SmallBytes {
+	t.count, t.bytes = t.count+1, t.bytes+f.Bytes
+}
+
+// Merges reports whether small files are merged.
+func (t *Tally) Merges() bool {
+	return t.all || t.count >= t.limits.SmallFiles || t.bytes > t.limits.SmallBytes
+}
+
+// mergeable reports whether a file may be one of several that become one.
+func (f Candidate) mergeable(l Limits) bool {
+	return !f.Mixed && f.Dead == 0 && f.Bytes < l.SmallBytes
+}
+
+// Rewritten is what becomes of a file that is written again; its size is
+// guessed from its rows.
+func (f Candidate) Rewritten() Candidate {
+	f.Bytes = f.Bytes * (f.Rows - f.Dead) / max(1, f.Rows)
+	f.Rows, f.Dead, f.Mixed, f.Group, f.rewritten = f.Rows-f.Dead, 0, f.Rows == f.Dead, f.After, true
+	return f
+}
+
+// Merger sets small files together, group by group, in the order in which they
+// come, as many as fit into one of the target size. It keeps the sets that are
+// not full: ids, and no files.
+type Merger struct {
+	limits Limits
+	open   map[string]*openSet
+	order  []string
+}
+
+type openSet struct {
+	ids   []int64
+	bytes int64
+}
+
+// NewMerger has no files yet.
+func NewMerger(l Limits) *Merger { return &Merger{limits: l, open: map[string]*openSet{}} }
+
+// Add takes the next file. It gives the set that it no longer fits into, if
+// that is worth a merge.
+func (m *Merger) Add(f Candidate) (full []int64) {
+	if !f.mergeable(m.limits) {
 		return nil
 	}
-	var out [][]int64
-	for _, g := range order {
-		slices.SortFunc(groups[g], func(a, b Candidate) int { return cmp.Compare(a.ID, b.ID) })
-		var set []int64
-		var size int64
-		for _, f := range groups[g] {
-			if len(set) > 0 && (size+f.Bytes > l.TargetBytes || len(set) >= maxMerged) {
-				out = appendSet(out, set)
-				set, size = nil, 0
-			}
-			set, size = append(set, f.ID), size+f.Bytes
-		}
-		out = appendSet(out, set)
+	set := m.open[f.Group]
+	if set == nil {
+		set = &openSet{}
+		m.open[f.Group] = set
+		m.order = append(m.order, f.Group)
 	}
+	if len(set.ids) > 0 && (set.bytes+f.Bytes > m.limits.TargetBytes || len(set.ids) >= maxMerged) {
+		if len(set.ids) > 1 {
+			full = set.ids
+		}
+		*set = openSet{}
+	}
+	set.ids, set.bytes = append(set.ids, f.ID), set.bytes+f.Bytes
+	return full
+}
+
+// Rest gives the sets that are left and forgets them.
+func (m *Merger) Rest() [][]int64 {
+	var out [][]int64
+	for _, g := range m.order {
+		if ids := m.open[g].ids; len(ids) > 1 {
+			out = append(out, ids)
+		}
+	}
+	m.open, m.order = map[string]*openSet{}, nil
 	return out
 }
 
 // maxMerged bounds how many files one merge reads: their footers are in memory
 // at once.
 const maxMerged = 1000
-
-func appendSet(out [][]int64, set []int64) [][]int64 {
-	if len(set) < 2 {
-		return out
-	}
-	return append(out, set)
-}
 
 // Retention says which snapshots to keep. A snapshot goes when neither rule
 // keeps it; without any rule none goes.
@@ -189,8 +272,49 @@ type Stored struct {
 // Known is what the catalog and the leases say at one moment.
 type Known struct {
 	Waiting []catalog.Waiting
-	Named   map[string]bool // by path relative to the data folder: some retained snapshot names it
+	Named   Names           // by path relative to the data folder: some retained snapshot names it
 	Leased  map[string]bool // a living writer may yet commit it
+}
+
+// Names is a set of paths that takes some bytes for each, however long they
+// are. Of a path that is not in it, it may say that it is, once in 2^64 times:
+// a file more stays then.
+type Names struct {
+	seed maphash.Seed
+	sums map[uint64]struct{}
+}
+
+// NewNames is a set of these paths.
+func NewNames(paths ...string) Names {
+	n := Names{seed: maphash.MakeSeed(), sums: map[uint64]struct{}{}}
+	for _, p := range paths {
+		n.Add(p)
+	}
+	return n
+}
+
+// Add puts a path into the set.
+func (n Names) Add(path string) { n.sums[maphash.String(n.seed, path)] = struct{}{} }
+
+// Has reports whether a path is in the set.
+func (n Names) Has(path string) bool {
+	_, ok := n.sums[maphash.String(n.seed, path)]
+	return ok
+}
+
+// Unknown gives those of the paths that nobody knows.
+func (k *Known) Unknown(paths []string) []string {
+	waits := map[string]bool{}
+	for _, w := range k.Waiting {
+		waits[w.Rel] = true
+	}
+	var out []string
+	for _, p := range paths {
+		if !waits[p] && !k.Named.Has(p) && !k.Leased[p] {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // Cleaning is what to remove.
@@ -204,23 +328,21 @@ type Cleaning struct {
 
 // PlanCleaning says which files to remove. A file goes only when no retained
 // snapshot names it, no lease covers it, no running reader may have it open
-// (floor, when reading), and it has been obsolete for longer than the grace.
-func PlanCleaning(stored []Stored, k Known, now time.Time, grace time.Duration, floor int64, reading bool) Cleaning {
+// (floor, when reading), and it has been obsolete for longer than the grace;
+// unknown are the files that Known.Unknown gives.
+func PlanCleaning(unknown []Stored, k Known, now time.Time, grace time.Duration, floor int64, reading bool) Cleaning {
 	var c Cleaning
-	waits := map[string]bool{}
 	for _, w := range k.Waiting {
-		waits[w.Rel] = true
 		open := reading && floor < w.Until
-		if !w.Outside && (k.Named[w.Rel] || k.Leased[w.Rel]) || open || young(w.Since, now, grace) {
+		if !w.Outside && (k.Named.Has(w.Rel) || k.Leased[w.Rel]) || open || young(w.Since, now, grace) {
 			continue
 		}
 		c.Waiting = append(c.Waiting, w)
 	}
-	for _, f := range stored {
-		if waits[f.Rel] || k.Named[f.Rel] || k.Leased[f.Rel] || young(f.Since, now, grace) {
-			continue
+	for _, f := range unknown {
+		if !young(f.Since, now, grace) {
+			c.Orphans = append(c.Orphans, f.Rel)
 		}
-		c.Orphans = append(c.Orphans, f.Rel)
 	}
 	slices.Sort(c.Orphans)
 	return c

@@ -2,6 +2,7 @@ package maintain_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,63 @@ func TestPlanCompaction(t *testing.T) {
 		}
 		return fmt.Sprintf("rewrite %v merge %v\n", plan.Rewrite, plan.Merge)
 	})
+}
+
+// TestPlanInPieces: what is set together does not depend on how many files are
+// looked at at once, every set holds together by itself, and no file is in two.
+func TestPlanInPieces(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		l := maintain.Limits{SmallFiles: r.Int64N(20), SmallBytes: 50 + r.Int64N(100), DeadRows: r.Int64N(100), DeadPercent: 60, TargetBytes: 100 + r.Int64N(400)}
+		all := r.IntN(2) == 0
+		files := make([]maintain.Candidate, r.IntN(80))
+		byID := map[int64]maintain.Candidate{}
+		for i := range files {
+			rows := 1 + r.Int64N(9)
+			f := maintain.Candidate{ID: int64(3 * i), Bytes: r.Int64N(150), Rows: rows, Group: fmt.Sprint(r.IntN(3)), After: "0"}
+			if r.IntN(4) == 0 {
+				f.Dead, f.Mixed = r.Int64N(rows+1), true
+			}
+			files[i], byID[f.ID] = f, f
+		}
+		plan := maintain.PlanCompaction(files, l, all)
+		seen := map[int64]bool{}
+		for _, set := range plan.Merge {
+			var bytes int64
+			groups := map[string]bool{}
+			for _, id := range set {
+				f := byID[id]
+				if slices.Contains(plan.Rewrite, id) {
+					f = f.Rewritten()
+				}
+				if bytes += f.Bytes; seen[id] || f.Mixed || f.Dead > 0 || f.Bytes >= l.SmallBytes {
+					t.Fatalf("%+v is in %v of %v", f, set, plan)
+				}
+				seen[id], groups[f.Group] = true, true
+			}
+			if len(set) < 2 || len(groups) != 1 || bytes > l.TargetBytes {
+				t.Fatalf("%v: groups %v, %d bytes of %d", set, groups, bytes, l.TargetBytes)
+			}
+		}
+		// Two neighbours of one group that would fit into one are not both left.
+		if len(plan.Merge) == 0 {
+			continue
+		}
+		last := map[string]maintain.Candidate{}
+		for _, f := range files {
+			if slices.Contains(plan.Rewrite, f.ID) {
+				f = f.Rewritten()
+			}
+			if f.Mixed || f.Dead > 0 || f.Bytes >= l.SmallBytes {
+				continue
+			}
+			before, ok := last[f.Group]
+			if ok && !seen[before.ID] && !seen[f.ID] && before.Bytes+f.Bytes <= l.TargetBytes {
+				t.Fatalf("%+v and %+v are left of %v with %+v", before, f, plan, l)
+			}
+			last[f.Group] = f
+		}
+	}
 }
 
 // TestPlanMergesSettles: what was merged is not merged again and again.
@@ -132,7 +190,7 @@ func TestPlanCleaning(t *testing.T) {
 	hourAgo, dayAgo := noon.Add(-time.Hour), noon.Add(-24*time.Hour)
 	stored := []maintain.Stored{{"old", dayAgo}, {"new", hourAgo}, {"named", dayAgo}, {"leased", dayAgo}, {"waiting", dayAgo}, {"tomorrow", noon.Add(24 * time.Hour)}}
 	known := maintain.Known{
-		Named: map[string]bool{"named": true, "renamed": true}, Leased: map[string]bool{"leased": true},
+		Named: maintain.NewNames("named", "renamed"), Leased: map[string]bool{"leased": true},
 		Waiting: []catalog.Waiting{
 			{Rel: "waiting", Since: dayAgo, Until: 7},
 			{Rel: "just", Since: hourAgo, Until: 7},
@@ -141,6 +199,12 @@ func TestPlanCleaning(t *testing.T) {
 			{Rel: "/etc/passwd", Since: dayAgo, Until: 7, Outside: true},
 		},
 	}
+	var paths []string
+	for _, f := range stored {
+		paths = append(paths, f.Rel)
+	}
+	nobody := known.Unknown(paths)
+	unknown := slices.DeleteFunc(stored, func(f maintain.Stored) bool { return !slices.Contains(nobody, f.Rel) })
 	for _, tt := range []struct {
 		name    string
 		grace   time.Duration
@@ -154,7 +218,7 @@ func TestPlanCleaning(t *testing.T) {
 		{"a reader of the head", 0, 7, true, "[new old tomorrow] [waiting just /etc/passwd]"},
 		{"a reader of the past", 0, 6, true, "[new old tomorrow] []"},
 	} {
-		c := maintain.PlanCleaning(stored, known, noon, tt.grace, tt.floor, tt.reading)
+		c := maintain.PlanCleaning(unknown, known, noon, tt.grace, tt.floor, tt.reading)
 		var waiting []string
 		for _, w := range c.Waiting {
 			waiting = append(waiting, w.Rel)

@@ -53,6 +53,9 @@ type Options struct {
 	// Differ is for statements of ours that compare two states of a table: see
 	// scan.Differ.
 	Differ bool
+	// NoRows is for statements of ours that want the columns of a result: it has
+	// no rows of files, and none is looked for.
+	NoRows bool
 	Now    func() time.Time
 	Logger *slog.Logger
 	// Done, when set, is told once how the query ended: when its rows were
@@ -258,12 +261,18 @@ func (q *run) plan(ctx context.Context, views map[*Super]*catalog.View) error {
 	if err := q.decide(); err != nil {
 		return err
 	}
+	between, err := q.between(ctx, views)
+	if err != nil {
+		return err
+	}
 	for i, r := range q.refs {
-		if err := q.planScan(ctx, views[r.super], r, q.bound.Uses[i]); err != nil {
+		if err := q.planScan(ctx, views[r.super], r, between, q.bound.Uses[i]); err != nil {
 			return err
 		}
 	}
-	q.differ()
+	if between != nil {
+		scan.Differ(q.refs[0].members[0].scan, q.refs[1].members[0].scan)
+	}
 	q.report.done("FILTERING")
 	return nil
 }
@@ -353,12 +362,19 @@ func (q *run) bind() error {
 }
 
 // planScan plans how a reference is read, without the files that its predicate
-// or the principal's row filter rules out.
-func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, use statement.Use) error {
+// or the principal's row filter rules out. Between, when set, are the only
+// files that matter.
+func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, between *catalog.Between, use statement.Use) error {
 	for _, m := range r.members {
 		p := newPredicates(m, use.Filter)
 		var total *catalog.Totals
 		files := func(ctx context.Context, t catalog.Table, at int64, leaves []int64) ([]catalog.File, error) {
+			if q.o.NoRows {
+				return nil, nil
+			}
+			if between != nil {
+				return v.FilesBetween(ctx, t, at, *between, leaves)
+			}
 			s, err := v.SelectFiles(ctx, t, at, leaves, p.where())
 			if total = s.Total; err == nil {
 				p.lack, err = q.lackKeys(ctx, r, m, p, s.Files)

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"math"
 	"path"
 	"strings"
 
@@ -30,7 +31,7 @@ var statsSchema = arrow.NewSchema([]arrow.Field{
 	{Name: "bytes", Type: arrow.PrimitiveTypes.Int64},
 }, nil)
 
-// statsBatch is how many rows go into one batch.
+// statsBatch is about how many rows go into one batch.
 const statsBatch = 8192
 
 // showStats answers SHOW STATS from the catalog. Bounds are values: who reads
@@ -43,8 +44,9 @@ func (q *run) showStats(ctx context.Context) (*Rows, error) {
 	}
 	r := &reference{t: t, super: super}
 	q.refs = append(q.refs, r)
-	b := &statsBuilder{b: array.NewRecordBuilder(memory.DefaultAllocator, statsSchema)}
-	defer b.release()
+	reading := super.Catalog.Reading() // the snapshot stays while the rows are read
+	q.frees = append(q.frees, reading.End)
+	b := &statsReader{ctx: ctx, catalog: super.Catalog, b: array.NewRecordBuilder(memory.DefaultAllocator, statsSchema), after: -1, more: true}
 	err = super.Catalog.Read(ctx, func(v *catalog.View) (err error) {
 		if super.grant, err = super.Authorize(ctx, v); err != nil {
 			return err
@@ -52,27 +54,35 @@ func (q *run) showStats(ctx context.Context) (*Rows, error) {
 		if r.at, err = q.snapshot(ctx, v, nil); err != nil {
 			return err
 		}
+		reading.At(r.at.ID)
 		q.report.snapshot(super, r.at.ID, super == q.own)
-		return b.read(ctx, v, r)
+		return b.begin(ctx, v, r)
 	})
 	if err != nil {
+		b.Release()
 		return nil, err
 	}
 	q.report.done("META")
-	rr, err := b.reader()
-	if err != nil {
-		return nil, errs.Wrap(errs.Internal, err, "show statistics: %v", err)
-	}
-	return &Rows{ctx: ctx, q: q, rr: rr, schema: statsSchema}, nil
+	return &Rows{ctx: ctx, q: q, rr: b, schema: statsSchema}, nil
 }
 
-type statsBuilder struct {
-	b    *array.RecordBuilder
-	rows int
-	full []arrow.RecordBatch
+// statsReader reads the statistics as the rows are asked for: of some files at
+// a time, so that a table of very many takes no more memory.
+type statsReader struct {
+	ctx     context.Context //nolint:containedctx // lives as long as the result
+	catalog *catalog.Catalog
+	b       *array.RecordBuilder
+	table   catalog.Table
+	at      int64
+	leaves  []datafile.Leaf
+	after   int64 // the next files are behind this one
+	more    bool
+	rec     arrow.RecordBatch
+	err     error
 }
 
-func (b *statsBuilder) read(ctx context.Context, v *catalog.View, r *reference) error {
+// begin finds the columns whose statistics the principal may see.
+func (b *statsReader) begin(ctx context.Context, v *catalog.View, r *reference) error {
 	missing := errs.New(errs.NotFound, "Table not found: %s/%s/%s", r.super.Organization, r.super.Name, r.t.Name)
 	t, err := v.Table(ctx, r.t.Name, r.at.ID)
 	if errs.KindOf(err) == errs.NotFound {
@@ -97,20 +107,42 @@ func (b *statsBuilder) read(ctx context.Context, v *catalog.View, r *reference) 
 		return err
 	}
 	cols = clearColumns(g.RulesUnder(meta, t.Name, name), name, cols, current)
-	leaves := datafile.Leaves(cols)
-	ids := make([]int64, len(leaves))
-	for i, l := range leaves {
+	b.table, b.at, b.leaves = t, r.at.ID, datafile.Leaves(cols)
+	return nil
+}
+
+// Next reads the statistics of some files more.
+func (b *statsReader) Next() bool {
+	if b.rec != nil {
+		b.rec.Release()
+		b.rec = nil
+	}
+	ids := make([]int64, len(b.leaves))
+	for i, l := range b.leaves {
 		ids[i] = l.ID
 	}
-	files, err := v.Files(ctx, t, r.at.ID, ids)
-	for _, f := range files {
-		for _, l := range leaves {
-			if st, ok := f.Stats[l.ID]; ok {
-				b.add(f, l, st)
+	rows := 0
+	for b.more && b.err == nil && len(ids) > 0 && rows == 0 {
+		b.err = b.catalog.Read(b.ctx, func(v *catalog.View) error {
+			w := catalog.Window{Below: math.MaxInt64, After: b.after, Most: max(1, statsBatch/len(ids))}
+			files, last, more, err := v.FilesIn(b.ctx, b.table, b.at, w, ids)
+			b.after, b.more = last, more
+			for _, f := range files {
+				for _, l := range b.leaves {
+					if st, ok := f.Stats[l.ID]; ok {
+						b.add(f, l, st)
+						rows++
+					}
+				}
 			}
-		}
+			return err
+		})
 	}
-	return err
+	if b.err != nil || rows == 0 {
+		return false
+	}
+	b.rec = b.b.NewRecordBatch()
+	return true
 }
 
 // clearColumns are the columns that a role shows in every row as they are;
@@ -130,7 +162,7 @@ func clearColumns(rules []rbac.Rule, table string, cols []datafile.Column, curre
 	return out
 }
 
-func (b *statsBuilder) add(f catalog.File, l datafile.Leaf, st datafile.Stats) {
+func (b *statsReader) add(f catalog.File, l datafile.Leaf, st datafile.Stats) {
 	texts := func(i int, s string) { b.b.Field(i).(*array.StringBuilder).Append(s) }
 	numbers := func(i int, n int64) { b.b.Field(i).(*array.Int64Builder).Append(n) }
 	texts(0, path.Base(f.Path))
@@ -146,21 +178,31 @@ func (b *statsBuilder) add(f catalog.File, l datafile.Leaf, st datafile.Stats) {
 	}
 	numbers(6, st.NullCount)
 	numbers(7, st.SizeBytes)
-	if b.rows++; b.rows%statsBatch == 0 {
-		b.full = append(b.full, b.b.NewRecordBatch())
+}
+
+// Schema is that of SHOW STATS.
+func (b *statsReader) Schema() *arrow.Schema { return statsSchema }
+
+// RecordBatch is the current batch.
+func (b *statsReader) RecordBatch() arrow.RecordBatch { return b.rec }
+
+// Record is RecordBatch.
+func (b *statsReader) Record() arrow.RecordBatch { return b.rec }
+
+// Err is what ended the rows early.
+func (b *statsReader) Err() error { return b.err }
+
+// Retain does nothing: there is one owner.
+func (b *statsReader) Retain() {}
+
+// Release gives the memory back.
+func (b *statsReader) Release() {
+	if b.rec != nil {
+		b.rec.Release()
+		b.rec = nil
 	}
-}
-
-func (b *statsBuilder) reader() (array.RecordReader, error) {
-	b.full = append(b.full, b.b.NewRecordBatch())
-	return array.NewRecordReader(statsSchema, b.full)
-}
-
-func (b *statsBuilder) release() {
 	b.b.Release()
-	for _, rec := range b.full {
-		rec.Release()
-	}
+	b.more = false
 }
 
 // meta is the permission that facts about any table ask for.

@@ -71,7 +71,7 @@ const askerFlag = "asked-by"
 func nameAsker(args []string) []string {
 	at := -1
 	for i, s := range args {
-		if s == "audit" && (i == 0 || !slices.Contains([]string{"--home", "--org", "--super", "--user", "--format", "--output", "-o"}, args[i-1])) {
+		if s == "audit" && (i == 0 || !slices.Contains([]string{"--home", "--org", "--super", "--user", "--format", "--output", "-o", "--memory"}, args[i-1])) {
 			at = i
 			break
 		}

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"io"
 	"strings"
 	"testing"
 )
@@ -72,5 +74,69 @@ func TestHistoryThatOneCanActOn(t *testing.T) {
 		if string(rune('0'+code)) != exit || out != "" || !strings.Contains(errs, kind) {
 			t.Errorf("%s: exit %d, %q %q, want %s", args, code, out, errs, want)
 		}
+	}
+}
+
+// TestHistoryLimit: the newest changes, as many as are asked for.
+func TestHistoryLimit(t *testing.T) {
+	l := newLake(t)
+	for _, table := range []string{"a", "b", "a"} {
+		l.ok("id\n1\n", "write", table, "-", "--input-format", "csv", "--quiet")
+	}
+	whole := l.ok("", "history", "--format", "ndjson")
+	lines := strings.SplitAfter(strings.TrimSuffix(whole, "\n"), "\n")
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"history", "--limit", "1"}, lines[0]},
+		{[]string{"history", "--limit", "2"}, lines[0] + lines[1]},
+		{[]string{"history", "--limit", "100"}, whole},
+		{[]string{"--limit", "1", "history", "a"}, lines[0]},
+	} {
+		if got := l.ok("", append(tt.args, "--format", "ndjson")...); strings.TrimSpace(got) != strings.TrimSpace(tt.want) {
+			t.Errorf("%v: %s, want %s", tt.args, got, tt.want)
+		}
+	}
+	for _, bad := range []string{"0", "-1", "x", ""} {
+		if code, _, _ := l.run("", "history", "--limit", bad); code != exitUsage {
+			t.Errorf("--limit %q: exit %d", bad, code)
+		}
+	}
+}
+
+// TestMemoryFlag: the engine gets the memory that is asked for, and needs some.
+func TestMemoryFlag(t *testing.T) {
+	l := newLake(t)
+	l.ok("id\n1\n", "write", "t", "-", "--input-format", "csv", "--quiet", "--memory", "256MB")
+	for _, tt := range []struct {
+		env  string
+		args []string
+		want int64
+	}{
+		{"", []string{"version"}, 0},
+		{"", []string{"--memory", "100MiB", "version"}, 100 << 20},
+		{"", []string{"version", "--memory=2GB"}, 2e9},
+		{"1GiB", []string{"version"}, 1 << 30},
+		{"1GiB", []string{"version", "--memory", "2GiB"}, 2 << 30},
+	} {
+		t.Setenv("SUPERTABLE_MEMORY", tt.env)
+		var out bytes.Buffer
+		a := &app{stdout: &stdout{w: &out}, stderr: io.Discard}
+		root := a.rootCommand()
+		root.SetArgs(append(tt.args, "--home", l.home))
+		if err := root.ExecuteContext(t.Context()); err != nil || a.lakeOptions().MemoryBytes != tt.want {
+			t.Errorf("%q %v: %d, %v; want %d", tt.env, tt.args, a.lakeOptions().MemoryBytes, err, tt.want)
+		}
+	}
+	t.Setenv("SUPERTABLE_MEMORY", "much")
+	if code, _, errs := l.run("", "tables"); code != exitUsage || !strings.Contains(errs, "SUPERTABLE_MEMORY") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if code, _, _ := l.run("", "tables", "--memory", "1GB"); code != exitDone {
+		t.Errorf("a flag beside a bad environment: exit %d", code)
+	}
+	if code, _, _ := l.run("", "tables", "--memory", "1MB"); code != exitUsage {
+		t.Errorf("too little: exit %d", code)
 	}
 }

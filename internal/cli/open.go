@@ -15,7 +15,7 @@ type session interface {
 	Query(ctx context.Context, sql string, o *supertable.QueryOptions) (*supertable.Rows, error)
 	Tables(ctx context.Context) ([]supertable.TableInfo, error)
 	Schema(ctx context.Context, table string) ([]supertable.Column, error)
-	History(ctx context.Context, table string) ([]supertable.HistoryEntry, error)
+	HistoryOf(ctx context.Context, table string, o *supertable.HistoryOptions) ([]supertable.HistoryEntry, error)
 	Diff(ctx context.Context, table string, from, to int64, o *supertable.DiffOptions) (*supertable.Rows, error)
 	Changes(ctx context.Context, table string, from int64, o *supertable.ChangesOptions) (*supertable.Rows, error)
 	Rollback(ctx context.Context, table string, to int64, o *supertable.RollbackOptions) (supertable.RollbackResult, error)
@@ -55,9 +55,14 @@ type governing interface {
 
 var _ session = (*supertable.Session)(nil)
 
+// lakeOptions are what the flags and the environment say of the home.
+func (a *app) lakeOptions() *supertable.Options {
+	return &supertable.Options{Now: a.now, MemoryBytes: a.flags.memory.bytes}
+}
+
 // withLake opens the home for the time of do.
 func (a *app) withLake(ctx context.Context, do func(*supertable.Lake) error) (err error) {
-	lake, err := supertable.Open(ctx, a.flags.home, &supertable.Options{Now: a.now})
+	lake, err := supertable.Open(ctx, a.flags.home, a.lakeOptions())
 	if err != nil {
 		return err
 	}

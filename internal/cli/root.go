@@ -16,6 +16,7 @@ type globalFlags struct {
 	output                 string
 	quiet                  bool
 	noColor                bool
+	memory                 memoryFlag
 }
 
 // The output forms.
@@ -41,7 +42,8 @@ itself at its first write; rows with the same key are replaced; every write is
 one atomic snapshot that can be travelled back to; SQL reads them all.
 
 Flags may stand before or after the command. The environment gives defaults:
-SUPERTABLE_HOME, SUPERTABLE_ORGANIZATION, SUPERTABLE_SUPER, SUPERTABLE_USER.`
+SUPERTABLE_HOME, SUPERTABLE_ORGANIZATION, SUPERTABLE_SUPER, SUPERTABLE_USER,
+SUPERTABLE_MEMORY.`
 
 // rootCommand builds the whole tree of commands.
 func (a *app) rootCommand() *cobra.Command {
@@ -93,6 +95,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 	f.StringVar(&a.flags.user, "user", "", "who asks: a user's name or hash [SUPERTABLE_USER, superuser]")
 	f.StringVar(&a.flags.format, "format", formatTable, "table, json, ndjson, csv; query also arrow, parquet")
 	f.StringVarP(&a.flags.output, "output", "o", "", "write the result to this `file`, whole or not at all")
+	f.Var(&a.flags.memory, "memory", "`size` of the engine's memory, as 512MB; sorts and joins above it spill to disk [SUPERTABLE_MEMORY, 2GiB or half of what there is]")
 	f.BoolVar(&a.flags.quiet, "quiet", false, "no progress bar and no notes")
 	f.BoolVar(&a.flags.noColor, "no-color", false, "no colours (there are none today; NO_COLOR is honoured too)")
 }
@@ -116,6 +119,11 @@ func (a *app) accept(cmd *cobra.Command, _ []string) error {
 		}
 		if *s.to = os.Getenv(s.env); *s.to == "" {
 			*s.to = s.otherwise
+		}
+	}
+	if text := os.Getenv("SUPERTABLE_MEMORY"); text != "" && !set("memory") {
+		if err := f.memory.Set(text); err != nil {
+			return usagef(cmd, "SUPERTABLE_MEMORY: %s", err)
 		}
 	}
 	if f.home == "" && !set("home") {

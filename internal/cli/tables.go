@@ -62,16 +62,20 @@ func schemaListing(list []supertable.Column) listing {
 }
 
 func (a *app) historyCommand() *cobra.Command {
-	return &cobra.Command{
+	var limit numberFlag
+	cmd := &cobra.Command{
 		Use:               "history [TABLE]",
 		Short:             "List the changes, newest first",
 		Long:              "History lists what was changed when and by whom, newest first: of one table, or of all.",
-		Example:           "  supertable history orders",
+		Example:           "  supertable history orders --limit 20",
 		Args:              takes(0, 1, "TABLE"),
 		ValidArgsFunction: a.completeTable,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if limit.set && limit.n < 1 {
+				return usagef(cmd, "--limit must be at least 1")
+			}
 			return a.read(cmd.Context(), func(s session) error {
-				list, err := s.History(cmd.Context(), first(args))
+				list, err := s.HistoryOf(cmd.Context(), first(args), &supertable.HistoryOptions{Limit: limit.n})
 				if err != nil {
 					return err
 				}
@@ -79,6 +83,8 @@ func (a *app) historyCommand() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().Var(&limit, "limit", "at most this `number` of the newest changes (default all)")
+	return cmd
 }
 
 func historyListing(list []supertable.HistoryEntry) listing {

@@ -1,0 +1,49 @@
+package catalog
+
+import (
+	"context"
+	"slices"
+)
+
+// betweenAtOnce is how many changed files are read one by one; of more, the
+// whole list of the table is cheaper.
+const betweenAtOnce = 20 * idsAtOnce
+
+// Between are the files of a table that may have other rows at one snapshot
+// than at another.
+type Between struct {
+	ids  []int64
+	many bool // they are too many to list
+}
+
+// Between finds them: every other file is there at both snapshots, with the
+// same dead rows, or at neither.
+func (v *View) Between(ctx context.Context, t Table, at, other int64) (b Between, err error) {
+	from, to := min(at, other), max(at, other)
+	// A file with rows of several snapshots shows more of them later, and so does
+	// a delete file.
+	const changed = ` WHERE table_id = ?1 AND (begin_snapshot > ?2 AND begin_snapshot <= ?3 OR end_snapshot > ?2 AND end_snapshot <= ?3 OR partial_max > ?2 AND begin_snapshot <= ?3)`
+	query := `SELECT data_file_id FROM ducklake_data_file` + changed + ` UNION SELECT data_file_id FROM ducklake_delete_file` + changed
+	none, err := missing(ctx, v.q, inlinedDeletes(t.ID))
+	if err != nil {
+		return b, err
+	}
+	if !none {
+		query += ` UNION SELECT file_id FROM ` + inlinedDeletes(t.ID) + ` WHERE begin_snapshot > ?2 AND begin_snapshot <= ?3`
+	}
+	b.ids, err = v.ids(ctx, query+` LIMIT ?4`, t.ID, from, to, betweenAtOnce+1)
+	if b.many = len(b.ids) > betweenAtOnce; b.many {
+		b.ids = nil
+	}
+	slices.Sort(b.ids)
+	return b, err
+}
+
+// FilesBetween lists those of the files that are there at a snapshot, as Files
+// does; it may list more.
+func (v *View) FilesBetween(ctx context.Context, t Table, at int64, b Between, leaves []int64) ([]File, error) {
+	if b.many {
+		return v.Files(ctx, t, at, leaves)
+	}
+	return v.filesOf(ctx, t, at, leaves, b.ids)
+}
