@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"io"
 	"math/bits"
 	"reflect"
@@ -366,7 +367,7 @@ func (c *loggedConn) changes() (int64, error) {
 	}
 	defer func() { _ = rows.Close() }()
 	row := make([]driver.Value, 1)
-	if err := rows.Next(row); err != nil && err != io.EOF {
+	if err := rows.Next(row); err != nil && !errors.Is(err, io.EOF) {
 		return 0, sqlError(context.Background(), err, "open the catalog")
 	}
 	n, ok := row[0].(int64)

@@ -85,6 +85,9 @@ func (r *reference) sql(live scan.Live, mayRaise bool, use statement.Use) (strin
 	if r.fixed != "" {
 		return r.fixed, nil
 	}
+	if r.t != nil && r.t.Renamed {
+		use.Star = true // each column has a name that stands for its place
+	}
 	if !r.union {
 		return r.members[0].sql(live, mayRaise, use)
 	}

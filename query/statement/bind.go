@@ -125,7 +125,7 @@ func (b *binder) has(t *TableRef, name string) (string, bool) {
 func (b *binder) owns(r *relation, name string) (has, known bool) {
 	if r.table != nil {
 		_, has = b.has(r.table, name)
-		return has, !r.table.renamed && b.columns[b.index[r.table]].known
+		return has, !r.table.Renamed && b.columns[b.index[r.table]].known
 	}
 	has = slices.ContainsFunc(r.columns.names, func(n string) bool { return equal(n, name) })
 	return has, has || !r.columns.open
@@ -142,7 +142,7 @@ func (b *binder) use(t *TableRef, name string) bool {
 	i := b.index[t]
 	column, ok := b.has(t, name)
 	switch {
-	case t.renamed:
+	case t.Renamed:
 		b.uses[i].Star = true
 		return true
 	case ok:

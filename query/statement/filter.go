@@ -101,7 +101,7 @@ func reaches(j *join) []reach {
 		if j.relation == nil {
 			return nil
 		}
-		blocked := j.sampled || j.relation.table != nil && j.relation.table.renamed
+		blocked := j.sampled || j.relation.table != nil && j.relation.table.Renamed
 		return []reach{{relation: j.relation, blocked: blocked}}
 	}
 	left, right := reaches(j.left), reaches(j.right)

@@ -92,7 +92,7 @@ func (r *resolver) baseTable(n node, with *cte) *relation {
 func (r *resolver) table(n node) *TableRef {
 	t := &TableRef{
 		Super: n.text("schema_name"), Name: n.text("table_name"), Alias: n.text("alias"),
-		pos: n.pos(), renamed: len(n.texts("column_name_alias")) > 0, node: n,
+		pos: n.pos(), Renamed: len(n.texts("column_name_alias")) > 0, node: n,
 	}
 	t.display = t.Alias
 	if t.Alias == "" {

@@ -108,7 +108,7 @@ func (s *Statement) skipAlias(t *TableRef, i int) int {
 		return i // alias: table
 	}
 	j++
-	if t.renamed && s.opAt(j, "(") {
+	if t.Renamed && s.opAt(j, "(") {
 		j = s.closing(j)
 	}
 	return j

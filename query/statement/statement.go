@@ -68,11 +68,12 @@ type TableRef struct {
 	InformationSchema bool
 	// Alias is the name that the text gives it, or empty.
 	Alias string
+	// Renamed is set when the text gives names to the table's columns.
+	Renamed bool
 	// At asks for an older state, or is nil.
 	At *At
 
 	pos     int
-	renamed bool   // has a column alias list
 	node    node   // its BASE_TABLE
 	display string // the alias that Splice gives when the text has none
 }
