@@ -287,6 +287,7 @@ func (k *KeyFilters) failed(ctx context.Context, db *sql.DB, doing string, err e
 type KeyLook struct {
 	Lack    map[int64]bool // files that surely have none of the keys
 	Missing []*File        // files without a filter that could have one
+	Met     bool           // the key was asked for before
 }
 
 // Look holds the hashes of keys against the filters of files. It makes none.
@@ -299,20 +300,25 @@ func (k *KeyFilters) Look(ctx context.Context, s KeyScheme, files []*File, hashe
 		if !ok {
 			continue
 		}
-		if filter := k.cache.get(name, place); filter == nil {
+		filter := k.cache.get(name, place)
+		if filter == nil {
 			ask = append(ask, f)
-		} else if !filter.MayHoldAny(hashes) {
+			continue
+		}
+		l.Met = true
+		if !filter.MayHoldAny(hashes) {
 			l.Lack[f.ID] = true
 		}
 	}
 	if len(ask) == 0 {
 		return l, nil
 	}
-	known, err := k.read(ctx, s, ask, func(f *File, filter *KeyFilter) {
+	known, met, err := k.read(ctx, s, ask, func(f *File, filter *KeyFilter) {
 		if !filter.MayHoldAny(hashes) {
 			l.Lack[f.ID] = true
 		}
 	})
+	l.Met = l.Met || met
 	for _, f := range ask {
 		if !known[f.ID] {
 			l.Missing = append(l.Missing, f)
@@ -321,27 +327,28 @@ func (k *KeyFilters) Look(ctx context.Context, s KeyScheme, files []*File, hashe
 	return l, err
 }
 
-// read reads stored filters of files; it gives the ids of those that have one.
-func (k *KeyFilters) read(ctx context.Context, s KeyScheme, files []*File, each func(*File, *KeyFilter)) (map[int64]bool, error) {
-	known := map[int64]bool{}
+// read reads stored filters of files; it gives the ids of those that have one,
+// and whether the scheme is known.
+func (k *KeyFilters) read(ctx context.Context, s KeyScheme, files []*File, each func(*File, *KeyFilter)) (known map[int64]bool, met bool, err error) {
+	known = map[int64]bool{}
 	db, err := k.open(ctx, false)
 	if err != nil || db == nil {
-		return known, k.failed(ctx, db, "open them", err)
+		return known, false, k.failed(ctx, db, "open them", err)
 	}
 	var scheme int64
 	err = db.QueryRowContext(ctx, `SELECT scheme FROM scheme WHERE name = ?`, s.name()).Scan(&scheme)
 	if errors.Is(err, sql.ErrNoRows) {
-		return known, nil
+		return known, false, nil
 	}
 	if err != nil {
-		return known, k.failed(ctx, db, "read them", err)
+		return known, false, k.failed(ctx, db, "read them", err)
 	}
 	for part := range slices.Chunk(files, filtersAtOnce) {
 		if err := k.readSome(ctx, db, scheme, s, part, known, each); err != nil {
-			return known, k.failed(ctx, db, "read them", err)
+			return known, true, k.failed(ctx, db, "read them", err)
 		}
 	}
-	return known, nil
+	return known, true, nil
 }
 
 func (k *KeyFilters) readSome(ctx context.Context, db *sql.DB, scheme int64, s KeyScheme, files []*File, known map[int64]bool, each func(*File, *KeyFilter)) error {
@@ -434,12 +441,19 @@ func (k *KeyFilters) Claim(s KeyScheme, files []*File) (mine []*File, release fu
 	}
 }
 
+// Meet notes that a key is asked for, see KeyLook.Met.
+func (k *KeyFilters) Meet(ctx context.Context, s KeyScheme) error { return k.store(ctx, s, nil) }
+
 // Keep stores filters by the files that they are of. It must not be called
 // inside a commit: it may wait a little for another process.
 func (k *KeyFilters) Keep(ctx context.Context, s KeyScheme, filters map[FilteredFile]*KeyFilter) error {
 	if len(filters) == 0 {
 		return nil
 	}
+	return k.store(ctx, s, filters)
+}
+
+func (k *KeyFilters) store(ctx context.Context, s KeyScheme, filters map[FilteredFile]*KeyFilter) error {
 	for place, f := range filters {
 		k.cache.put(s.name(), place, f)
 	}

@@ -29,14 +29,12 @@ const (
 	// rowsPerKey is how many rows are looked through to see how many keys they have.
 	rowsPerKey = 8
 
-	// One write makes filters of so many files at most, and of that part of the
-	// rows that it would have to look at, within bounds: a row of a filter costs
-	// about as much as four that are searched, so no write takes much more than
-	// twice its time.
-	madeFiles = 256
-	madePart  = 4
-	madeLeast = 256 << 10
-	madeMost  = 4 << 20
+	// The first write by a key only notes it: nobody knows whether another one
+	// follows. The next makes filters of so many rows and files at most, in steps:
+	// a row of a filter costs about as much as four that are searched.
+	madeFiles = 4096
+	madeMost  = 16 << 20
+	madeStep  = 4 << 20
 	// mostRows is the largest file that gets a filter: its hashes, eight bytes a
 	// row, are in memory while it is made.
 	mostRows = 32 << 20
@@ -65,16 +63,6 @@ func filtersToMake(missing []*catalog.File, rows int64, files int) []*catalog.Fi
 	return out
 }
 
-// rowsToMake is how many rows a write makes filters of, when so many would have
-// to be searched.
-func rowsToMake(files []*catalog.File) int64 {
-	var all int64
-	for _, f := range files {
-		all += f.Records
-	}
-	return min(max(all/madePart, madeLeast), madeMost)
-}
-
 // probe is the keys of a stage as filters are asked for them.
 type probe struct {
 	scheme catalog.KeyScheme
@@ -96,8 +84,16 @@ func (m *matcher) exclude(ctx context.Context, st *state, files []*catalog.File)
 	if err != nil {
 		return nil, err
 	}
-	if !m.j.inCommit { // others wait there
-		m.makeFilters(ctx, st, p, filtersToMake(look.Missing, rowsToMake(files), madeFiles), look.Lack)
+	switch {
+	case m.j.inCommit: // others wait there
+	case !look.Met:
+		_ = filters.Meet(ctx, p.scheme) // it fails only when ctx ends
+	default:
+		for todo := filtersToMake(look.Missing, madeMost, madeFiles); len(todo) > 0; {
+			step := filtersToMake(todo, madeStep, madeFiles)
+			m.makeFilters(ctx, st, p, step, look.Lack)
+			todo = todo[len(step):]
+		}
 	}
 	for id, lacks := range look.Lack {
 		if lacks {

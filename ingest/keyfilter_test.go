@@ -58,11 +58,3 @@ func TestFiltersToMake(t *testing.T) {
 		}
 	}
 }
-
-func TestRowsToMake(t *testing.T) {
-	for total, want := range map[int64]int64{1: madeLeast, 2_000_000: 500_000, 10_000_000: 2_500_000, 1_000_000_000: madeMost} {
-		if got := rowsToMake([]*catalog.File{{Records: total / 2}, {Records: total - total/2}}); got != want {
-			t.Errorf("of %d rows: %d, want %d", total, got, want)
-		}
-	}
-}
