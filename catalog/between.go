@@ -20,10 +20,7 @@ type Between struct {
 // same dead rows, or at neither.
 func (v *View) Between(ctx context.Context, t Table, at, other int64) (b Between, err error) {
 	from, to := min(at, other), max(at, other)
-	// A file with rows of several snapshots shows more of them later, and so does
-	// a delete file.
-	const changed = ` WHERE table_id = ?1 AND (begin_snapshot > ?2 AND begin_snapshot <= ?3 OR end_snapshot > ?2 AND end_snapshot <= ?3 OR partial_max > ?2 AND begin_snapshot <= ?3)`
-	query := `SELECT data_file_id FROM ducklake_data_file` + changed + ` UNION SELECT data_file_id FROM ducklake_delete_file` + changed
+	query := changedBetween("ducklake_data_file") + ` UNION ` + changedBetween("ducklake_delete_file")
 	none, err := missing(ctx, v.q, inlinedDeletes(t.ID))
 	if err != nil {
 		return b, err
@@ -37,6 +34,15 @@ func (v *View) Between(ctx context.Context, t Table, at, other int64) (b Between
 	}
 	slices.Sort(b.ids)
 	return b, err
+}
+
+// changedBetween selects the data files of table ?1 by a table of files:
+// those that came, went, or show more rows after ?2 up to ?3. A file with rows of
+// several snapshots shows more of them later, and so does a delete file. Each
+// part has an index of its own.
+func changedBetween(table string) string {
+	part := `SELECT data_file_id FROM ` + table + ` WHERE table_id = ?1 AND `
+	return part + `begin_snapshot > ?2 AND begin_snapshot <= ?3 UNION ` + part + `end_snapshot > ?2 AND end_snapshot <= ?3 UNION ` + part + `partial_max > ?2 AND begin_snapshot <= ?3`
 }
 
 // FilesBetween lists those of the files that are there at a snapshot, as Files

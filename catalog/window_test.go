@@ -3,6 +3,7 @@ package catalog
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -203,6 +204,33 @@ func TestFilesBetween(t *testing.T) {
 		})
 		if err != nil || left == 0 {
 			t.Fatal(err, left)
+		}
+	}
+}
+
+// TestBetweenByIndex: what changed is found without a look at every file.
+func TestBetweenByIndex(t *testing.T) {
+	c := newCatalog(t, nil)
+	rows, err := raw(t, c).QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+changedBetween("ducklake_data_file")+` UNION `+changedBetween("ducklake_delete_file"), 1, 2, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var plan strings.Builder
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		plan.WriteString(step + "\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, index := range []string{"data_file", "data_file_end", "data_file_partial", "delete_file_begin", "delete_file_end", "delete_file_partial"} {
+		if !strings.Contains(plan.String(), "supertable_idx_"+index+" (table_id=? AND ") {
+			t.Errorf("supertable_idx_%s is not used:\n%s", index, plan.String())
 		}
 	}
 }
