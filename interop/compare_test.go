@@ -176,20 +176,36 @@ func (l *lake) compareAnswers(table string, cols []column) {
 		return strings.Join(parts, " UNION ALL ")
 	}
 	want := l.duck.rows(on("temp.truth"))
+	widened := l.widenedColumns(table)
 	answers := map[string][]string{"ours": l.rows(on(q), head)}
 	if !l.doubted {
 		answers["DuckDB"] = l.duck.rows(on("lake." + q))
 	}
 	for who, got := range answers {
 		for i := range want {
-			if got[i] != want[i] {
-				n, _, _ := strings.Cut(want[i], "|")
-				k, _ := strconv.Atoi(n)
+			n, _, _ := strings.Cut(want[i], "|")
+			k, _ := strconv.Atoi(n)
+			if known := who == "DuckDB" && slices.ContainsFunc(widened, func(c string) bool { return strings.Contains(asked[k], " WHERE "+c+" ") }); got[i] != want[i] && !known {
 				l.t.Errorf("%s on %s: %s: %s, want %s", who, table, asked[k], got[i], want[i])
 			}
 		}
 	}
 	l.duck.run("DROP TABLE temp.truth")
+}
+
+// widenedColumns are those of a random lake's table whose type was another once:
+// DuckDB finds too few rows by them when some were inlined then (docs/format.md).
+func (l *lake) widenedColumns(table string) []string {
+	if !l.random {
+		return nil
+	}
+	names := meta(l.t, l.catalog(), `SELECT c.column_name FROM ducklake_column c JOIN ducklake_table t ON t.table_id = c.table_id AND t.end_snapshot IS NULL AND t.table_name = ?
+ WHERE c.end_snapshot IS NULL AND EXISTS (SELECT 1 FROM ducklake_column o WHERE o.table_id = c.table_id AND o.column_id = c.column_id AND o.column_type <> c.column_type)`, table)
+	for i, n := range names {
+		name, _ := strconv.Unquote(n)
+		names[i] = datafile.Quote(name)
+	}
+	return names
 }
 
 // questions are selects of one text about the columns of $t.

@@ -259,7 +259,7 @@ func (w *walk) keep(table string) op {
 	chore.do = func(w *walk) error {
 		err := do(w)
 		if err == nil {
-			w.samePasts("ours", w.readOurs)
+			w.samePasts("ours", w.readOurs, nil)
 		}
 		return err
 	}

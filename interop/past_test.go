@@ -125,13 +125,37 @@ func (w *walk) retained() []int64 {
 	return out
 }
 
-// samePasts wants every retained snapshot to be what both saw when it was made.
-func (w *walk) samePasts(who string, read func([]place) [][]string) {
+// samePasts wants every retained snapshot to be what both saw when it was made,
+// but for the places that wrong knows.
+func (w *walk) samePasts(who string, read func([]place) [][]string, wrong map[string]bool) {
 	w.t.Helper()
-	list, want := w.places()
+	var list []place
+	var want [][]string
+	all, rows := w.places()
+	for i, p := range all {
+		if !wrong[p.key()] {
+			list, want = append(list, p), append(want, rows[i])
+		}
+	}
 	for i, got := range read(list) {
 		equal(w.t, fmt.Sprintf("%s: rows of %s at %d, now and when it was made", who, list[i].table, list[i].at), got, want[i])
 	}
+}
+
+func (p place) key() string { return fmt.Sprintf("%q|%d", p.table, p.at) }
+
+// doubled are the places where two delete files hold for one data file: DuckDB
+// makes a second one when it flushes dead rows of a file that has ended, and
+// then shows the others twice (docs/format.md, TestTwoDeleteFiles).
+func (w *walk) doubled() map[string]bool {
+	w.t.Helper()
+	out := map[string]bool{}
+	for _, key := range meta(w.t, w.catalog(), `SELECT t.table_name, s.snapshot_id FROM ducklake_delete_file a JOIN ducklake_delete_file b ON b.data_file_id = a.data_file_id AND b.delete_file_id > a.delete_file_id
+ JOIN ducklake_snapshot s ON a.begin_snapshot <= s.snapshot_id AND (a.end_snapshot IS NULL OR s.snapshot_id < a.end_snapshot) AND b.begin_snapshot <= s.snapshot_id AND (b.end_snapshot IS NULL OR s.snapshot_id < b.end_snapshot)
+ JOIN ducklake_table t ON t.table_id = a.table_id AND t.begin_snapshot <= s.snapshot_id AND (t.end_snapshot IS NULL OR s.snapshot_id < t.end_snapshot)`) {
+		out[key] = true
+	}
+	return out
 }
 
 // samples are a few of the retained snapshots, the newest among them.

@@ -274,6 +274,13 @@ func (r *Scan) loadInlined(ctx context.Context, v *catalog.View) error {
 		return err
 	}
 	for _, it := range tables {
+		n, err := v.InlinedSize(ctx, it)
+		if err != nil {
+			return err
+		}
+		if n == 0 { // every schema of a table has one, rows or not
+			continue
+		}
 		cols, err := v.Columns(ctx, r.table.ID, it.SchemaAt)
 		if err != nil {
 			return err
