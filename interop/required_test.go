@@ -42,7 +42,7 @@ var required = map[string]string{
 	"rollback":                         "otr",
 	"sort order":                       "dR",
 	"undrop":                           "otr",
-	"upsert or update, dead rows in the catalog": "otdn",
+	"upsert or update, dead rows in the catalog": "otrR",
 	"upsert or update, delete files":             "otdnrR",
 	"upsert or update, rows in the catalog":      "otdnrR",
 	"view":                                       "dn",
