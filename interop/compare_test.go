@@ -327,8 +327,13 @@ func (l *lake) touchedSince(first int64, table string) bool {
 
 // reportsTwice reports whether a file with dead rows in the catalog ended at
 // that snapshot: DuckDB's feed then lists those rows as deleted once more. It
-// never ends such files itself.
+// never ends such files itself. So it does when it has made a second delete file
+// for one that ended (docs/format.md).
 func (l *lake) reportsTwice(table string, at int64) bool {
+	if len(meta(l.t, l.catalog(), `SELECT 1 FROM ducklake_delete_file a JOIN ducklake_delete_file b ON b.data_file_id = a.data_file_id AND b.delete_file_id > a.delete_file_id
+ WHERE a.table_id = ? AND (a.end_snapshot IS NULL OR b.begin_snapshot < a.end_snapshot) AND (b.end_snapshot IS NULL OR a.begin_snapshot < b.end_snapshot) LIMIT 1`, table)) > 0 {
+		return true
+	}
 	name := "ducklake_inlined_delete_" + table
 	if len(meta(l.t, l.catalog(), `SELECT 1 FROM sqlite_master WHERE name = ?`, name)) == 0 {
 		return false

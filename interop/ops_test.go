@@ -145,7 +145,7 @@ func (w *walk) our(table string) op {
 		return altering(table, renameColumn(some[0].name, w.fresh("r")))
 	case k == 23 && len(some) > 1:
 		return altering(table, supertable.Alteration{Drop: some[0].name})
-	case k == 24:
+	case k == 24 && w.IntN(3) == 0:
 		return ours(func(w *walk) error {
 			_, err := w.s.DropTable(w.t.Context(), table)
 			return err
