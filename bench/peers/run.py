@@ -368,7 +368,7 @@ def main():
     p.add_argument("--runs", type=int, default=5)
     p.add_argument("--commits", type=int, default=1000)
     p.add_argument("--snapshots", type=int, default=10_000)
-    p.add_argument("--patience", type=float, default=60, help="seconds that one system may take to fill its history, and four times as many for all its upserts and deletes")
+    p.add_argument("--patience", type=float, default=30, help="seconds that one system may take to fill its history, and four times as many for all its upserts and deletes")
     p.add_argument("--only", default=[], type=lambda s: s.split(","), help="sections: bulk,clean,filter,upsert,delete,after,cold,commits,history")
     p.add_argument("--systems", default=",".join(SYSTEMS), type=lambda s: s.split(","))
     p.add_argument("--out", default="docs/benchmarks-peers.md")
