@@ -163,6 +163,8 @@ func write() error {
 		return copying(ctx, os.Getenv("ST_CRASH_MODE"))
 	case "keep":
 		return keep(ctx)
+	case "group":
+		return writeInGroups(ctx)
 	case "keys":
 		return upsertKeys(ctx)
 	}

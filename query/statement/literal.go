@@ -69,6 +69,54 @@ func (p values) literal(n node) (lit Literal, null, ok bool) {
 	return Literal{}, false, false
 }
 
+// known reads a constant, or whole numbers that are reckoned from constants.
+func (p values) known(n node) (lit Literal, null, ok bool) {
+	if lit, null, ok = p.literal(n); !ok && n.text("class") == "FUNCTION" {
+		lit, ok = p.arithmetic(n)
+	}
+	return lit, null, ok
+}
+
+// arithmetic reckons +, - and * of whole numbers as the engine does: in INTEGER
+// when both are of it, else in BIGINT. What does not fit there is not ok: the
+// engine refuses it.
+func (p values) arithmetic(n node) (Literal, bool) {
+	children := n.nodes("children")
+	if !n.flag("is_operator") || n.text("schema") != "" || len(children) == 0 || len(children) > 2 {
+		return Literal{}, false
+	}
+	typ, numbers := "INTEGER", make([]*big.Int, len(children))
+	for i, c := range children {
+		lit, null, ok := p.known(c)
+		if !ok || null || lit.Type != "INTEGER" && lit.Type != "BIGINT" || !inRange(lit) {
+			return Literal{}, false
+		}
+		if lit.Type == "BIGINT" {
+			typ = lit.Type
+		}
+		if numbers[i], ok = new(big.Int).SetString(lit.Text, 10); !ok {
+			return Literal{}, false
+		}
+	}
+	out := new(big.Int)
+	switch name := n.text("function_name"); {
+	case name == "-" && len(numbers) == 1:
+		out.Neg(numbers[0])
+	case len(numbers) == 1:
+		return Literal{}, false
+	case name == "+":
+		out.Add(numbers[0], numbers[1])
+	case name == "-":
+		out.Sub(numbers[0], numbers[1])
+	case name == "*":
+		out.Mul(numbers[0], numbers[1])
+	default:
+		return Literal{}, false
+	}
+	lit := Literal{typ, out.String()}
+	return lit, inRange(lit)
+}
+
 // cast converts a constant where the result is known without the engine.
 func cast(lit Literal, to string) (Literal, bool) {
 	switch {

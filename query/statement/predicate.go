@@ -54,7 +54,7 @@ func (p predicate) comparison(n node, not bool) Expr {
 		op = negated[op]
 	}
 	column, ok := p.ref(left)
-	value, null, constant := p.literal(right)
+	value, null, constant := p.known(right)
 	if !ok || !constant || null {
 		return nil
 	}
@@ -67,7 +67,7 @@ func (p predicate) distinct(left, right node, distinct bool) Expr {
 		left, right = right, left
 	}
 	column, ok := p.ref(left)
-	value, null, constant := p.literal(right)
+	value, null, constant := p.known(right)
 	switch {
 	case !ok || !constant:
 		return nil
@@ -81,8 +81,8 @@ func (p predicate) distinct(left, right node, distinct bool) Expr {
 
 func (p predicate) between(n node, not bool) Expr {
 	column, ok := p.ref(n.child("input"))
-	lower, null1, ok1 := p.literal(n.child("lower"))
-	upper, null2, ok2 := p.literal(n.child("upper"))
+	lower, null1, ok1 := p.known(n.child("lower"))
+	upper, null2, ok2 := p.known(n.child("upper"))
 	if !ok || !ok1 || !ok2 || null1 || null2 || !oneFamily(lower, upper) {
 		return nil
 	}
@@ -121,7 +121,7 @@ func (p predicate) in(children []node, not bool) Expr {
 	}
 	var list []Literal
 	for _, c := range children[1:] {
-		v, null, ok := p.literal(c)
+		v, null, ok := p.known(c)
 		switch {
 		case !ok || null && not || !null && len(list) > 0 && !oneFamily(list[0], v):
 			return nil

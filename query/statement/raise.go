@@ -57,7 +57,7 @@ func (r raiser) joins(j *join) bool {
 
 // kind gives the type of an expression that cannot fail.
 func (r raiser) kind(n node, sc *scope) (kind, bool) {
-	if lit, null, ok := r.params.literal(n); ok {
+	if lit, null, ok := r.params.known(n); ok {
 		return literalKind(lit, null)
 	}
 	switch n.text("class") {
