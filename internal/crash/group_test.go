@@ -3,6 +3,7 @@ package crash
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -194,9 +195,7 @@ func lookAtGroups(t *testing.T, home string, round int, done [groupWriters]int, 
 		steps += with - 1
 	}
 	clear(state)
-	for k, v := range now {
-		state[k] = v
-	}
+	maps.Copy(state, now)
 	return steps
 }
 
