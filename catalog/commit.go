@@ -311,7 +311,7 @@ func runMember(w *watched, v *View, m *member, _ int) (changed bool, fatal error
 		m.err = nil
 		return ch != nil, nil
 	}
-	if w.writes != writes {
+	if w.writes != writes || w.failed != nil {
 		return false, errCarefully
 	}
 	m.err, v.Head = err, head

@@ -74,6 +74,10 @@ type watched struct {
 	conn   *sql.Conn
 	mem    *memory
 	writes int // statements that changed something, and changes held back
+	// failed is set when something held back could not be written. It may be of
+	// another member than the one whose statement asked for it, so the transaction
+	// must not be committed.
+	failed error
 }
 
 // watch gives the connection with its memory; without one, where it has none.
@@ -169,8 +173,10 @@ func (w *watched) ExecContext(ctx context.Context, query string, args ...any) (s
 
 // own runs a statement of the memory itself.
 func (w *watched) own(ctx context.Context, query string, args ...any) error {
-	_, err := w.conn.ExecContext(context.WithoutCancel(ctx), query, args...)
-	return sqlError(ctx, err, "write the catalog")
+	if _, err := w.conn.ExecContext(context.WithoutCancel(ctx), query, args...); err != nil {
+		w.failed = sqlError(ctx, err, "write the catalog")
+	}
+	return w.failed
 }
 
 // before writes what is held back when a statement is about it.
@@ -179,7 +185,7 @@ func (w *watched) before(ctx context.Context, query string) error {
 		return nil
 	}
 	for table, rows := range w.mem.rows {
-		if len(rows.values) > 0 && strings.Contains(query, table) {
+		if strings.Contains(query, table) {
 			if err := w.flushRows(ctx, table, rows); err != nil {
 				return err
 			}
@@ -219,12 +225,15 @@ func insertRow(ctx context.Context, q querier, table, columns string, values ...
 
 func insertText(table, columns string, width, n int) string {
 	row := "(" + strings.Repeat("?, ", width-1) + "?)"
-	return `INSERT INTO "` + table + `" (` + columns + `) VALUES ` + strings.Repeat(row+", ", n-1) + row
+	return `INSERT INTO ` + quoteName(table) + ` (` + columns + `) VALUES ` + strings.Repeat(row+", ", n-1) + row
 }
 
 // flushRows inserts what is held back of a table, many rows to a statement;
 // their numbers are powers of two, so that few statements are prepared.
 func (w *watched) flushRows(ctx context.Context, table string, rows *newRows) error {
+	if len(rows.values) == 0 {
+		return nil
+	}
 	values := rows.values
 	rows.values = rows.values[:0]
 	for len(values) > 0 {
@@ -240,8 +249,8 @@ func (w *watched) flushRows(ctx context.Context, table string, rows *newRows) er
 
 // flush writes what is held back.
 func (w *watched) flush(ctx context.Context) error {
-	if w.mem == nil {
-		return nil
+	if w.mem == nil || w.failed != nil {
+		return w.failed
 	}
 	for table, rows := range w.mem.rows {
 		if err := w.flushRows(ctx, table, rows); err != nil {

@@ -228,3 +228,38 @@ func TestRelaxedCommits(t *testing.T) {
 	a.log.mu.Unlock()
 	level(a, normal, add(a))
 }
+
+// A row that is held back and cannot be written is the fault of its own member,
+// not of the one whose look at the table brings it out.
+func TestHeldRowsFailTheirOwner(t *testing.T) {
+	c := newCatalog(t, nil)
+	mustCommit(t, c, creates("t"))
+	mustCommit(t, c, addRows("t", 3))
+	g := newGroup(t, c)
+	twice := func(ctx context.Context, v *View) (*Change, error) { // a snapshot has its changes once
+		if err := insertRow(ctx, v.q, "ducklake_snapshot_changes", "snapshot_id, changes_made, author, commit_message", v.Head.ID, "x", nil, nil); err != nil {
+			return nil, err
+		}
+		return addRows("t", 100)(ctx, v)
+	}
+	looks := func(ctx context.Context, v *View) (*Change, error) {
+		var n int64
+		if err := v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_snapshot_changes`).Scan(&n); err != nil {
+			return nil, err
+		}
+		return addRows("t", 5)(ctx, v)
+	}
+	g.add(t.Context(), addRows("t", 7))
+	g.add(t.Context(), twice)
+	g.add(t.Context(), looks)
+	g.run()
+	for i, ok := range []bool{true, false, true} {
+		if (g.errs[i] == nil) != ok {
+			t.Errorf("member %d: %v", i, g.errs[i])
+		}
+	}
+	if got, want := remembered(t, c, "t"), "head 4 version 3 rows 15 files 3 gross 15"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	contiguous(t, c)
+}
