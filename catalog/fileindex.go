@@ -8,7 +8,6 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math/bits"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -102,11 +101,10 @@ func (x *fileIndex) open(ctx context.Context) (*sql.DB, error) {
 	if x.db != nil {
 		return x.db, nil
 	}
-	if err := os.MkdirAll(x.folder.Index(), 0o777); err != nil {
+	db, err := openDerived(x.path())
+	if err != nil {
 		return nil, err
 	}
-	db := sql.OpenDB(connector{fileDSN(x.path(), map[string]string{"mode": "rwc", "_busy_timeout": "250", "_synchronous": "NORMAL"})})
-	db.SetMaxIdleConns(2)
 	if err := x.initialise(ctx, db); err != nil {
 		_ = db.Close()
 		return nil, err
@@ -116,10 +114,8 @@ func (x *fileIndex) open(ctx context.Context) (*sql.DB, error) {
 }
 
 func (x *fileIndex) initialise(ctx context.Context, db *sql.DB) error {
-	version := func(q querier) (n int, err error) {
-		return n, q.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&n)
-	}
-	if n, err := version(db); err != nil || n == indexVersion {
+	d := derived{indexVersion, append([]string{"leaf"}, indexTables...), indexSchema}
+	if ready, err := d.ready(ctx, db); err != nil || ready {
 		return err
 	}
 	conn, err := db.Conn(ctx)
@@ -130,19 +126,7 @@ func (x *fileIndex) initialise(ctx context.Context, db *sql.DB) error {
 	if err := setWAL(ctx, conn); err != nil {
 		return err
 	}
-	return immediate(ctx, conn, func(q querier) error {
-		n, err := version(q)
-		if err != nil || n == indexVersion { // another process was faster
-			return err
-		}
-		for _, t := range append([]string{"leaf"}, indexTables...) {
-			if _, err := q.ExecContext(ctx, `DROP TABLE IF EXISTS `+t); err != nil {
-				return err
-			}
-		}
-		_, err = q.ExecContext(ctx, indexSchema)
-		return err
-	})
+	return immediate(ctx, conn, func(q querier) error { return d.make(ctx, q) })
 }
 
 func (x *fileIndex) close() error {
@@ -176,9 +160,7 @@ func (x *fileIndex) failed(ctx context.Context, doing string, err error) error {
 	x.off.Store(true)
 	x.warn(doing, err)
 	if errors.As(err, &se) && (se.Code == sqlite3.ErrCorrupt || se.Code == sqlite3.ErrNotADB) {
-		for _, suffix := range []string{"", "-wal", "-shm"} {
-			_ = os.Remove(x.path() + suffix)
-		}
+		removeDerived(x.path())
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -183,12 +184,10 @@ func (k *KeyFilters) open(ctx context.Context, create bool) (*sql.DB, error) {
 	if _, err := os.Stat(k.path()); err != nil && !create {
 		return nil, nil
 	}
-	if err := os.MkdirAll(k.folder.Index(), 0o777); err != nil {
+	db, err := openDerived(k.path())
+	if err != nil {
 		return nil, err
 	}
-	// Not synced at each commit: what is lost is made again.
-	db := sql.OpenDB(connector{fileDSN(k.path(), map[string]string{"mode": "rwc", "_busy_timeout": "250", "_synchronous": "NORMAL"})})
-	db.SetMaxIdleConns(2)
 	if err := initialiseKeys(ctx, db); err != nil {
 		_ = db.Close()
 		return nil, err
@@ -199,10 +198,8 @@ func (k *KeyFilters) open(ctx context.Context, create bool) (*sql.DB, error) {
 
 // initialiseKeys waits for no other process: the next caller tries again.
 func initialiseKeys(ctx context.Context, db *sql.DB) error {
-	version := func(q querier) (n int, err error) {
-		return n, q.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&n)
-	}
-	if n, err := version(db); err != nil || n == keysVersion {
+	d := derived{keysVersion, []string{"scheme", "filter"}, keysSchema}
+	if ready, err := d.ready(ctx, db); err != nil || ready {
 		return err
 	}
 	var mode string
@@ -213,19 +210,7 @@ func initialiseKeys(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	return tx.end(ctx, func() error {
-		n, err := version(tx)
-		if err != nil || n == keysVersion { // another process was faster
-			return err
-		}
-		for _, t := range []string{"scheme", "filter"} {
-			if _, err := tx.ExecContext(ctx, `DROP TABLE IF EXISTS `+t); err != nil {
-				return err
-			}
-		}
-		_, err = tx.ExecContext(ctx, keysSchema)
-		return err
-	}())
+	return tx.end(ctx, d.make(ctx, tx))
 }
 
 func (k *KeyFilters) close() error {
@@ -273,9 +258,7 @@ func (k *KeyFilters) failed(ctx context.Context, db *sql.DB, doing string, err e
 		k.off = true
 	case se.ExtendedCode == sqlite3.ErrReadonly.Extend(4): // somebody removed it
 	default:
-		for _, suffix := range []string{"", "-wal", "-shm"} {
-			_ = os.Remove(k.path() + suffix)
-		}
+		removeDerived(k.path())
 	}
 	k.broken++
 	k.off = k.off || k.broken >= brokenMost
@@ -352,12 +335,28 @@ func (k *KeyFilters) read(ctx context.Context, s KeyScheme, files []*File, each 
 }
 
 func (k *KeyFilters) readSome(ctx context.Context, db *sql.DB, scheme int64, s KeyScheme, files []*File, known map[int64]bool, each func(*File, *KeyFilter)) error {
-	args, byRel := []any{scheme}, map[string]*File{}
-	for _, f := range files {
-		place, _ := k.Filtered(f)
-		args, byRel[place.Rel] = append(args, place.Rel), f
+	byRel, places := map[string]*File{}, make([]FilteredFile, len(files))
+	for i, f := range files {
+		places[i], _ = k.Filtered(f)
+		byRel[places[i].Rel] = f
 	}
-	rows, err := db.QueryContext(ctx, `SELECT path, sum, body FROM filter WHERE scheme = ? AND path IN (`+strings.TrimSuffix(strings.Repeat("?,", len(files)), ",")+`)`, args...)
+	return stored(ctx, db, scheme, s, places, func(place FilteredFile, body []byte) {
+		if filter, ok := parseKeyFilter(body); ok {
+			f := byRel[place.Rel]
+			known[f.ID] = true
+			k.cache.put(s.name(), place, filter)
+			each(f, filter)
+		}
+	})
+}
+
+// stored finds the filters that are there, of some files, and add up.
+func stored(ctx context.Context, q querier, scheme int64, s KeyScheme, places []FilteredFile, each func(FilteredFile, []byte)) error {
+	args, byRel := []any{scheme}, map[string]FilteredFile{}
+	for _, p := range places {
+		args, byRel[p.Rel] = append(args, p.Rel), p
+	}
+	rows, err := q.QueryContext(ctx, `SELECT path, sum, body FROM filter WHERE scheme = ? AND path IN (`+strings.TrimSuffix(strings.Repeat("?,", len(places)), ",")+`)`, args...)
 	if err != nil {
 		return err
 	}
@@ -368,21 +367,10 @@ func (k *KeyFilters) readSome(ctx context.Context, db *sql.DB, scheme int64, s K
 		if err := rows.Scan(&rel, &sum, &body); err != nil {
 			return err
 		}
-		f := byRel[rel]
-		if f == nil { // an index that is damaged finds what was not asked for
-			continue
+		// An index that is damaged finds what was not asked for.
+		if place, asked := byRel[rel]; asked && bytes.Equal(sum, s.sum(place, body)) {
+			each(place, body)
 		}
-		place, _ := k.Filtered(f)
-		if !bytes.Equal(sum, s.sum(place, body)) {
-			continue
-		}
-		filter, ok := parseKeyFilter(body)
-		if !ok {
-			continue
-		}
-		known[f.ID] = true
-		k.cache.put(s.name(), place, filter)
-		each(f, filter)
 	}
 	return rows.Err()
 }
@@ -517,16 +505,20 @@ func (k *KeyFilters) keepIn(ctx context.Context, q querier, s KeyScheme, filters
 	return shrink(ctx, q)
 }
 
-// holdsAll looks for what was put in: a database that is damaged may lose it
-// without a word, and then it would be made again and again.
+// holdsAll looks for what was put in, as readers do: a database that is damaged
+// may lose it without a word, and then it would be made again and again.
 func holdsAll(ctx context.Context, q querier, id int64, s KeyScheme, filters map[FilteredFile]*KeyFilter) error {
-	for place, f := range filters {
-		var sum []byte
-		if err := q.QueryRowContext(ctx, `SELECT sum FROM filter WHERE scheme = ? AND path = ?`, id, place.Rel).Scan(&sum); err != nil {
+	places := slices.Collect(maps.Keys(filters))
+	for part := range slices.Chunk(places, filtersAtOnce) {
+		found := map[FilteredFile]bool{}
+		err := stored(ctx, q, id, s, part, func(place FilteredFile, body []byte) { found[place] = bytes.Equal(body, filters[place].body) })
+		if err != nil {
 			return err
 		}
-		if !bytes.Equal(sum, s.sum(place, f.body)) {
-			return errors.New("what was kept is something else")
+		for _, place := range part {
+			if !found[place] {
+				return errors.New("what was kept is not found")
+			}
 		}
 	}
 	return nil
