@@ -59,6 +59,11 @@ type tableStats struct {
 	records, nextRowID, bytes int64
 }
 
+const (
+	setTableStats  = `UPDATE ducklake_table_stats SET record_count = ?, next_row_id = ?, file_size_bytes = ? WHERE table_id = ?`
+	setColumnStats = `UPDATE ducklake_table_column_stats SET contains_null = ?, contains_nan = ?, min_value = ?, max_value = ? WHERE table_id = ? AND column_id = ?`
+)
+
 func (a *applier) loadTableStats() (tableStats, error) {
 	w, remembered := remembering(a.q)
 	if remembered {
@@ -95,7 +100,7 @@ func (a *applier) storeTableStats(s tableStats) error {
 		return nil
 	}
 	if s.known {
-		return a.exec(`UPDATE ducklake_table_stats SET record_count = ?, next_row_id = ?, file_size_bytes = ? WHERE table_id = ?`, s.records, s.nextRowID, s.bytes, a.table.ID)
+		return a.exec(setTableStats, s.records, s.nextRowID, s.bytes, a.table.ID)
 	}
 	return a.exec(`INSERT INTO ducklake_table_stats (table_id, record_count, next_row_id, file_size_bytes) VALUES (?, ?, ?, ?)`, a.table.ID, s.records, s.nextRowID, s.bytes)
 }
@@ -244,7 +249,7 @@ func (a *applier) storeColumnStats(id int64, c *columnStats, defaulted bool) err
 	case c.known && a.holdColumn(id, c):
 		return nil
 	case c.known:
-		return a.exec(`UPDATE ducklake_table_column_stats SET contains_null = ?, contains_nan = ?, min_value = ?, max_value = ? WHERE table_id = ? AND column_id = ?`, c.null, c.nan, c.lo, c.hi, a.table.ID, id)
+		return a.exec(setColumnStats, c.null, c.nan, c.lo, c.hi, a.table.ID, id)
 	case c.unknown || defaulted: // the default is a value too
 		return nil
 	}

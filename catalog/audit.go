@@ -85,8 +85,10 @@ func appendAudit(ctx context.Context, q querier, link func(last AuditHead) []Aud
 		w.mem.audit, w.mem.trail = &last, true
 		return nil
 	}
-	return execAll(ctx, q, []statement{{`UPDATE supertable_audit_head SET seq = ?, hash = ?`, []any{last.Seq, last.Hash}}})
+	return execAll(ctx, q, []statement{{setAuditHead, []any{last.Seq, last.Hash}}})
 }
+
+const setAuditHead = `UPDATE supertable_audit_head SET seq = ?, hash = ?`
 
 func auditHead(ctx context.Context, q querier) (AuditHead, error) {
 	w, remembered := remembering(q)

@@ -70,9 +70,8 @@ func (c *Catalog) writable(ctx context.Context, q querier) error {
 }
 
 func keepChunk(ctx context.Context, q querier, ch Chunk) error {
-	err := insertRow(ctx, q, "supertable_chunk", "stream, chunk_id, records, body",
+	return insertRow(ctx, q, "supertable_chunk", "stream, chunk_id, records, body",
 		ch.Stream, uuid.Must(uuid.NewV7()).String(), ch.Records, string(ch.Body))
-	return sqlError(ctx, err, "keep monitoring records")
 }
 
 // NoteChunk keeps a chunk that may be lost when the machine fails, but not when

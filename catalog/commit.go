@@ -156,12 +156,12 @@ func (q *queue) group(ctx context.Context) {
 // run runs the group in the transaction that is open, and again in another one
 // when the first could not be the last.
 func (q *queue) run(ctx context.Context, conn *sql.Conn, group []*member) error {
-	careful := false
+	w, run := watch(conn), runMember
 	for {
-		err := runGroup(q.c, conn, group, careful)
+		err := runGroup(q.c, w, group, run)
 		switch {
 		case errors.Is(err, errCarefully):
-			careful = true
+			w, run = &watched{conn: conn}, runCarefully
 		case errors.Is(err, errSyncOtherwise):
 			if err := setRelaxed(ctx, conn, !relaxed(conn)); err != nil {
 				return err
@@ -211,12 +211,8 @@ var errSyncOtherwise = errors.New("run the group again with another way of synci
 
 // runGroup runs the members inside the open transaction and ends it. Its
 // error is everybody's; errors of single members stay theirs.
-func runGroup(c *Catalog, conn *sql.Conn, group []*member, careful bool) (err error) {
-	ctx := context.Background()
-	w := watch(conn)
-	if careful {
-		w.mem = nil
-	}
+func runGroup(c *Catalog, w *watched, group []*member, run func(*watched, *View, *member, int) (bool, error)) (err error) {
+	ctx, conn := context.Background(), w.conn
 	v := &View{q: w, c: c}
 	changed, committed := false, false
 	defer func() {
@@ -239,10 +235,6 @@ func runGroup(c *Catalog, conn *sql.Conn, group []*member, careful bool) (err er
 	}
 	settled := v.Head.SchemaVersion
 	v.settled = &settled
-	run := runMember
-	if careful {
-		run = runCarefully
-	}
 	for i, m := range group {
 		did, fatal := run(w, v, m, i)
 		if fatal != nil {
@@ -254,10 +246,7 @@ func runGroup(c *Catalog, conn *sql.Conn, group []*member, careful bool) (err er
 		return nil
 	}
 	w.reached(v.Head)
-	if err := w.flush(ctx); err != nil {
-		if careful {
-			return err
-		}
+	if w.flush(ctx) != nil {
 		return errCarefully // whose row it was shows then
 	}
 	if _, err := conn.ExecContext(ctx, `COMMIT`); err != nil {
@@ -302,20 +291,26 @@ func (v *View) prepare(ctx context.Context) error {
 // runMember runs one member. Most that fail do so before they have written
 // anything; a group where one fails later has to be run again.
 func runMember(w *watched, v *View, m *member, _ int) (changed bool, fatal error) {
-	writes, head := w.writes, v.Head
+	writes := w.writes
+	changed = v.attempt(m)
+	if m.err != nil && (w.writes != writes || w.failed != nil) {
+		return false, errCarefully
+	}
+	return changed, nil
+}
+
+// attempt decides and writes the change of one member, whose error it leaves
+// with it.
+func (v *View) attempt(m *member) (changed bool) {
+	head := v.Head
 	ch, err := safely(m, v)
 	if err == nil && ch != nil {
 		m.result, err = v.apply(m.ctx, ch)
 	}
-	if err == nil {
-		m.err = nil
-		return ch != nil, nil
+	if m.err = err; err != nil {
+		v.Head = head
 	}
-	if w.writes != writes || w.failed != nil {
-		return false, errCarefully
-	}
-	m.err, v.Head = err, head
-	return false, nil
+	return err == nil && ch != nil
 }
 
 // runCarefully runs one member in a savepoint. fatal means that the
@@ -326,14 +321,7 @@ func runCarefully(w *watched, v *View, m *member, i int) (changed bool, fatal er
 	if _, err := conn.ExecContext(bg, `SAVEPOINT `+name); err != nil {
 		return false, sqlError(bg, err, "commit")
 	}
-	m.err = nil
-	head := v.Head
-	ch, err := safely(m, v)
-	if err == nil && ch != nil {
-		m.result, err = v.apply(m.ctx, ch)
-	}
-	if err != nil {
-		m.err, v.Head = err, head
+	if changed = v.attempt(m); m.err != nil {
 		if _, err := conn.ExecContext(bg, `ROLLBACK TO `+name); err != nil {
 			return false, sqlError(bg, err, "commit")
 		}
@@ -341,7 +329,7 @@ func runCarefully(w *watched, v *View, m *member, i int) (changed bool, fatal er
 	if _, err := conn.ExecContext(bg, `RELEASE `+name); err != nil {
 		return false, sqlError(bg, err, "commit")
 	}
-	return m.err == nil && ch != nil, nil
+	return changed, nil
 }
 
 // safely calls decide; its panic is its own caller's error, not the group's.

@@ -105,23 +105,40 @@ func (c *loggedConn) position() (p logPosition, touched bool, err error) {
 	if err != nil {
 		return p, false, err
 	}
-	rows, err := s.get.Query(nil) //nolint:staticcheck // a statement of the driver
-	if err != nil {
-		return p, false, sqlError(context.Background(), err, "read the log's place")
-	}
-	defer func() { _ = rows.Close() }()
-	row := make([]driver.Value, 5)
-	if err := rows.Next(row); err != nil {
+	var n [5]int64
+	if err := firstRow(s.get, n[:]); err != nil {
 		if errors.Is(err, io.EOF) {
 			return p, false, errs.New(errs.Corrupt, "the catalog does not say where its log stands")
 		}
 		return p, false, sqlError(context.Background(), err, "read the log's place")
 	}
-	var n [5]int64
-	for i, v := range row {
-		n[i], _ = v.(int64)
-	}
 	return logPosition{n[0], n[1], n[2], uint32(n[3])}, n[4] != 0, nil
+}
+
+// changes reads PRAGMA data_version: it moves when another connection committed.
+func (c *loggedConn) changes() (int64, error) {
+	s, err := c.statements()
+	if err != nil {
+		return 0, err
+	}
+	var n [1]int64
+	err = firstRow(s.changes, n[:])
+	return n[0], sqlError(context.Background(), err, "open the catalog")
+}
+
+// firstRow reads the whole numbers of the first row; without one it is io.EOF.
+func firstRow(s driver.Stmt, out []int64) error {
+	rows, err := s.Query(nil) //nolint:staticcheck // a statement of the driver
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	row := make([]driver.Value, len(out))
+	err = rows.Next(row)
+	for i, v := range row {
+		out[i], _ = v.(int64)
+	}
+	return err
 }
 
 func (c *loggedConn) move(p logPosition) error {

@@ -3,15 +3,11 @@ package catalog
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
-	"errors"
-	"io"
 	"math/bits"
 	"reflect"
 	"strings"
 	"sync"
 
-	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/internal/invariant"
 )
 
@@ -83,13 +79,19 @@ type watched struct {
 // watch gives the connection with its memory; without one, where it has none.
 func watch(conn *sql.Conn) *watched {
 	w := &watched{conn: conn}
+	if l := loggedOf(conn); l != nil {
+		w.mem = &l.memory
+	}
+	return w
+}
+
+// loggedOf gives the writer's connection behind conn; nil when it is another.
+func loggedOf(conn *sql.Conn) (l *loggedConn) {
 	_ = conn.Raw(func(c any) error {
-		if l, ok := c.(*loggedConn); ok {
-			w.mem = &l.memory
-		}
+		l, _ = c.(*loggedConn)
 		return nil
 	})
-	return w
+	return l
 }
 
 // remembering gives the memory behind q; nil when it has none.
@@ -273,7 +275,7 @@ func (w *watched) flush(ctx context.Context) error {
 	}
 	if w.mem.trail {
 		w.mem.trail = false
-		return w.own(ctx, `UPDATE supertable_audit_head SET seq = ?, hash = ?`, w.mem.audit.Seq, w.mem.audit.Hash)
+		return w.own(ctx, setAuditHead, w.mem.audit.Seq, w.mem.audit.Hash)
 	}
 	return nil
 }
@@ -284,13 +286,13 @@ const mostTables = 512
 func (w *watched) flushTable(ctx context.Context, id int64, t *tableMemory) error {
 	if t.dirtyStats {
 		t.dirtyStats = false
-		if err := w.own(ctx, `UPDATE ducklake_table_stats SET record_count = ?, next_row_id = ?, file_size_bytes = ? WHERE table_id = ?`, t.stats.records, t.stats.nextRowID, t.stats.bytes, id); err != nil {
+		if err := w.own(ctx, setTableStats, t.stats.records, t.stats.nextRowID, t.stats.bytes, id); err != nil {
 			return err
 		}
 	}
 	for column := range t.dirtyColumns {
 		c := t.columns[column]
-		if err := w.own(ctx, `UPDATE ducklake_table_column_stats SET contains_null = ?, contains_nan = ?, min_value = ?, max_value = ? WHERE table_id = ? AND column_id = ?`, c.null, c.nan, c.lo, c.hi, id, column); err != nil {
+		if err := w.own(ctx, setColumnStats, c.null, c.nan, c.lo, c.hi, id, column); err != nil {
 			return err
 		}
 		delete(t.dirtyColumns, column)
@@ -362,26 +364,4 @@ func inlinedTable(name string) bool {
 		rest, ok = strings.CutPrefix(name, "ducklake_inlined_delete_")
 	}
 	return ok && rest != "" && rest[0] >= '0' && rest[0] <= '9'
-}
-
-// changes reads PRAGMA data_version: it moves when another connection committed.
-func (c *loggedConn) changes() (int64, error) {
-	s, err := c.statements()
-	if err != nil {
-		return 0, err
-	}
-	rows, err := s.changes.Query(nil) //nolint:staticcheck // a statement of the driver
-	if err != nil {
-		return 0, sqlError(context.Background(), err, "open the catalog")
-	}
-	defer func() { _ = rows.Close() }()
-	row := make([]driver.Value, 1)
-	if err := rows.Next(row); err != nil && !errors.Is(err, io.EOF) {
-		return 0, sqlError(context.Background(), err, "open the catalog")
-	}
-	n, ok := row[0].(int64)
-	if !ok {
-		return 0, errs.New(errs.Internal, "the catalog does not tell its version")
-	}
-	return n, nil
 }

@@ -99,19 +99,15 @@ func immediate(ctx context.Context, conn *sql.Conn, change func(querier) error) 
 const SyncOption = "commit_sync"
 
 // relaxed reports whether the connection commits without a sync.
-func relaxed(conn *sql.Conn) (out bool) {
-	_ = conn.Raw(func(c any) error {
-		if l, ok := c.(*loggedConn); ok {
-			out = l.relaxed
-		}
-		return nil
-	})
-	return out
+func relaxed(conn *sql.Conn) bool {
+	l := loggedOf(conn)
+	return l != nil && l.relaxed
 }
 
 // setRelaxed changes that, outside of a transaction.
 func setRelaxed(ctx context.Context, conn *sql.Conn, to bool) error {
-	if relaxed(conn) == to {
+	l := loggedOf(conn)
+	if l == nil || l.relaxed == to {
 		return nil
 	}
 	level := "FULL"
@@ -121,12 +117,8 @@ func setRelaxed(ctx context.Context, conn *sql.Conn, to bool) error {
 	if _, err := conn.ExecContext(ctx, `PRAGMA synchronous = `+level); err != nil {
 		return sqlError(ctx, err, "open the catalog")
 	}
-	return conn.Raw(func(c any) error {
-		if l, ok := c.(*loggedConn); ok {
-			l.relaxed = to
-		}
-		return nil
-	})
+	l.relaxed = to
+	return nil
 }
 
 func rollback(conn *sql.Conn) { _, _ = conn.ExecContext(context.Background(), `ROLLBACK`) }
