@@ -152,11 +152,7 @@ func (m *member) loadSecrets(ctx context.Context, v *catalog.View) error {
 // sql gives the rows of a member as the principal sees them. The text's own
 // conditions that cannot fail are repeated below a fence, which would hide
 // them from the files' statistics.
-func (m *member) sql(live scan.Live, mayRaise bool, use statement.Use) (string, error) {
-	if m.access.Rows.All && !use.Star && len(use.Columns) == 0 { // only how many rows there are
-		return m.scan.CountSQL(live)
-	}
-	filter := use.Filter
+func (m *member) sql(live scan.Live, mayRaise bool, filter statement.Expr) (string, error) {
 	inner, err := m.scan.SQL(live)
 	if err != nil || m.whole() {
 		return inner, err

@@ -64,8 +64,10 @@ func (q *run) makeView(ctx context.Context, r *reference, use statement.Use) err
 	if r.audit != nil {
 		return q.loadAudit(ctx, r)
 	}
-	if err := q.loadInside(ctx, r); err != nil {
-		return err
+	if !r.counted(use) {
+		if err := q.loadInside(ctx, r); err != nil {
+			return err
+		}
 	}
 	sql, err := r.sql(func(dead [][]uint64) (uint64, error) {
 		token, release, err := q.conn.Live(dead)

@@ -85,16 +85,16 @@ func (r *reference) sql(live scan.Live, mayRaise bool, use statement.Use) (strin
 	if r.fixed != "" {
 		return r.fixed, nil
 	}
-	if r.t != nil && r.t.Renamed {
-		use.Star = true // each column has a name that stands for its place
+	if r.counted(use) {
+		return r.members[0].scan.CountSQL(live)
 	}
 	if !r.union {
-		return r.members[0].sql(live, mayRaise, use)
+		return r.members[0].sql(live, mayRaise, use.Filter)
 	}
 	columns := r.used(use)
 	var parts []string
 	for _, m := range r.members {
-		inner, err := m.sql(live, mayRaise, statement.Use{Star: true}) // a condition on the union may mean another type than the member's
+		inner, err := m.sql(live, mayRaise, nil) // a condition on the union may mean another type than the member's
 		if err != nil {
 			return "", err
 		}
@@ -109,6 +109,12 @@ func (r *reference) sql(live scan.Live, mayRaise bool, use statement.Use) (strin
 		parts = append(parts, fmt.Sprintf("SELECT %s FROM (%s)", strings.Join(sel, ", "), inner))
 	}
 	return strings.Join(parts, "\nUNION ALL\n"), nil
+}
+
+// counted reports whether of the reference's rows only the number matters.
+// Where the text gives names to the columns, they stand for their places.
+func (r *reference) counted(use statement.Use) bool {
+	return r.fixed == "" && !r.union && !r.t.Renamed && !use.Star && len(use.Columns) == 0 && r.members[0].access.Rows.All
 }
 
 // used gives the columns of a union's view: all, or, when rules restrict some
