@@ -32,15 +32,7 @@ const (
 // the catalog, and says which are durable; beside them the rows are flushed
 // into files again and again. In turn a row is added to log and replaced in state.
 func writeInGroups(ctx context.Context) error {
-	lake, err := supertable.Open(ctx, os.Getenv("ST_CRASH_HOME"), &supertable.Options{MemoryBytes: 256 << 20, Threads: 1})
-	if err != nil {
-		return err
-	}
-	st, _, err := lake.Create(ctx, "default", "main", nil)
-	if err != nil {
-		return err
-	}
-	s, err := st.Session(ctx, supertable.Superuser)
+	_, s, err := opened(ctx, supertable.Options{Threads: 1})
 	if err != nil {
 		return err
 	}

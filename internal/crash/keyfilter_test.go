@@ -36,15 +36,7 @@ func upsertKeys(ctx context.Context) error {
 	seed, _ := strconv.ParseUint(os.Getenv("ST_CRASH_SEED"), 10, 64)
 	from, _ := strconv.Atoi(os.Getenv("ST_CRASH_FROM"))
 	half, _ := strconv.Atoi(os.Getenv("ST_CRASH_TO"))
-	lake, err := supertable.Open(ctx, os.Getenv("ST_CRASH_HOME"), &supertable.Options{MemoryBytes: 256 << 20, Threads: 2})
-	if err != nil {
-		return err
-	}
-	st, err := lake.SuperTable(ctx, "default", "main")
-	if err != nil {
-		return err
-	}
-	s, err := st.Session(ctx, supertable.Superuser)
+	_, s, err := opened(ctx, supertable.Options{Threads: 2})
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -16,15 +15,7 @@ import (
 // keep is the process that TestKillMaintenance kills: it does every chore again
 // and again, and says which one it is at.
 func keep(ctx context.Context) error {
-	lake, err := supertable.Open(ctx, os.Getenv("ST_CRASH_HOME"), &supertable.Options{MemoryBytes: 256 << 20, Threads: 2})
-	if err != nil {
-		return err
-	}
-	st, err := lake.SuperTable(ctx, "default", "main")
-	if err != nil {
-		return err
-	}
-	s, err := st.Session(ctx, supertable.Superuser)
+	_, s, err := opened(ctx, supertable.Options{Threads: 2})
 	if err != nil {
 		return err
 	}

@@ -28,15 +28,7 @@ func returns(ctx context.Context) error {
 		fmt.Fprintln(out, word, i)
 		_ = out.Flush()
 	}
-	lake, err := supertable.Open(ctx, os.Getenv("ST_CRASH_HOME"), &supertable.Options{MemoryBytes: 256 << 20})
-	if err != nil {
-		return err
-	}
-	st, err := lake.SuperTable(ctx, "default", "main")
-	if err != nil {
-		return err
-	}
-	s, err := st.Session(ctx, supertable.Superuser)
+	_, s, err := opened(ctx, supertable.Options{})
 	if err != nil {
 		return err
 	}

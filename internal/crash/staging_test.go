@@ -34,7 +34,7 @@ func stagedFile(i int) string {
 // writer of TestKillStaging.
 func stage(ctx context.Context) error {
 	from, _ := strconv.Atoi(os.Getenv("ST_CRASH_FROM"))
-	s, err := openStaging(ctx)
+	_, s, err := opened(ctx, supertable.Options{Threads: 2})
 	if err != nil {
 		return err
 	}
@@ -62,22 +62,10 @@ func stage(ctx context.Context) error {
 	}
 }
 
-func openStaging(ctx context.Context) (*supertable.Session, error) {
-	lake, err := supertable.Open(ctx, os.Getenv("ST_CRASH_HOME"), &supertable.Options{MemoryBytes: 256 << 20, Threads: 2})
-	if err != nil {
-		return nil, err
-	}
-	st, err := lake.SuperTable(ctx, "default", "main")
-	if err != nil {
-		return nil, err
-	}
-	return st.Session(ctx, supertable.Superuser)
-}
-
 // loadStaged loads the area once and says what it loaded: a process of
 // TestProcessesLoadOnce.
 func loadStaged(ctx context.Context) error {
-	s, err := openStaging(ctx)
+	_, s, err := opened(ctx, supertable.Options{Threads: 2})
 	if err != nil {
 		return err
 	}

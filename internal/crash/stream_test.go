@@ -18,15 +18,7 @@ import (
 // logRecords logs batches of ten records to a stream until it is killed, and
 // says which batches are durable. Every few batches the type of a value drifts.
 func logRecords(ctx context.Context) error {
-	lake, err := supertable.Open(ctx, os.Getenv("ST_CRASH_HOME"), &supertable.Options{MemoryBytes: 256 << 20, Threads: 1})
-	if err != nil {
-		return err
-	}
-	st, _, err := lake.Create(ctx, "default", "main", nil)
-	if err != nil {
-		return err
-	}
-	s, err := st.Session(ctx, supertable.Superuser)
+	_, s, err := opened(ctx, supertable.Options{Threads: 1})
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,22 @@ func TestMain(m *testing.M) {
 	}
 }
 
+// opened opens the home of a child process and gives its session. Who is not
+// killed closes the lake.
+func opened(ctx context.Context, o supertable.Options) (*supertable.Lake, *supertable.Session, error) {
+	o.MemoryBytes = 256 << 20
+	lake, err := supertable.Open(ctx, os.Getenv("ST_CRASH_HOME"), &o)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, _, err := lake.Create(ctx, "default", "main", nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := st.Session(ctx, supertable.Superuser)
+	return lake, s, err
+}
+
 // row is a row of the table under test.
 type row struct{ k, v int64 }
 
@@ -177,15 +193,7 @@ func write() error {
 		fmt.Fprintln(out, word, i)
 		_ = out.Flush()
 	}
-	lake, err := supertable.Open(ctx, os.Getenv("ST_CRASH_HOME"), &supertable.Options{MemoryBytes: 256 << 20, Threads: 2, InlineRows: int(seed%2)*512 - 256}) // files, or inside the catalog
-	if err != nil {
-		return err
-	}
-	st, _, err := lake.Create(ctx, "default", "main", nil)
-	if err != nil {
-		return err
-	}
-	s, err := st.Session(ctx, supertable.Superuser)
+	lake, s, err := opened(ctx, supertable.Options{Threads: 2, InlineRows: int(seed%2)*512 - 256}) // files, or inside the catalog
 	if err != nil {
 		return err
 	}
