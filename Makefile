@@ -55,7 +55,7 @@ quickstart: build ## build, then a tour of the program on 3 million flights
 	@scripts/quickstart.sh
 
 .PHONY: test
-test: lint race ## what .ci/run calls: lint, then every test under the race detector
+test: lint race interop ## what .ci/run calls: lint, every test under the race detector, and interop whole
 
 .PHONY: unit
 unit: deps compiler ## every test without the race detector; PKG=./query/... for some
@@ -63,15 +63,12 @@ unit: deps compiler ## every test without the race detector; PKG=./query/... for
 
 # Interop spends its time in DuckDB's C++, where the detector sees nothing and
 # our own code beside it runs several times slower: its random histories are the
-# part that runs under it, and the whole runs without.
+# part that runs under it; the whole runs without (make interop).
 .PHONY: race
-race: deps compiler ## every test under the race detector (interop in part), crash and interop short; PKG=
+race: deps compiler ## every test under the race detector (interop in part), crash short; PKG=
 	list=$$($(GO) list $(PKG)); others=$$(grep -v '/interop$$' <<<"$$list" || true); \
 	if [ -n "$$others" ]; then ST_KILLS=$${ST_KILLS:-10} $(GO) test $(TESTFLAGS) -race -short $$others; fi; \
-	if grep -q '/interop$$' <<<"$$list"; then \
-		$(GO) test $(TESTFLAGS) -short ./interop/; \
-		$(GO) test $(TESTFLAGS) -race -short -run TestRandom ./interop/; \
-	fi
+	if grep -q '/interop$$' <<<"$$list"; then $(GO) test $(TESTFLAGS) -race -short -run TestRandom ./interop/; fi
 
 .PHONY: lint
 lint: compiler $(LINT) ## golangci-lint with .golangci.yml
@@ -95,8 +92,8 @@ soak: compiler ## writers, readers, monitoring and maintenance together for SOAK
 	ST_SOAK=$(SOAK) $(GO) test $(TESTFLAGS) -race -timeout 0 -count=1 -v -run TestSoak .
 
 .PHONY: interop
-interop: deps compiler clients ## the long runs against DuckDB's own DuckLake and other clients; SEED= repeats a run, SEEDS=1000
-	ST_CLIENTS=$(CACHE)/clients ST_SEEDS=$(SEEDS) $(GO) test $(TESTFLAGS) -timeout 0 -count=1 -v ./interop/
+interop: deps compiler clients ## beside DuckDB's own DuckLake and other clients; SEED= repeats a run, SEEDS=1000
+	ST_CLIENTS=$(CACHE)/clients ST_SEEDS=$(SEEDS) $(GO) test $(TESTFLAGS) -timeout 0 -count=1 ./interop/
 
 .PHONY: interop-report
 interop-report: deps compiler clients ## interop with SEEDS=1000 random histories, written down in docs/interop.md

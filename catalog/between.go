@@ -20,7 +20,7 @@ type Between struct {
 // same dead rows, or at neither.
 func (v *View) Between(ctx context.Context, t Table, at, other int64) (b Between, err error) {
 	from, to := min(at, other), max(at, other)
-	query := changedBetween("ducklake_data_file") + ` UNION ` + changedBetween("ducklake_delete_file")
+	query := changedBetween("ducklake_data_file") + ` UNION ` + changedBetween("ducklake_delete_file") + ` UNION ` + unsaidDeletes
 	none, err := missing(ctx, v.q, inlinedDeletes(t.ID))
 	if err != nil {
 		return b, err
@@ -44,6 +44,15 @@ func changedBetween(table string) string {
 	part := `SELECT data_file_id FROM ` + table + ` WHERE table_id = ?1 AND `
 	return part + `begin_snapshot > ?2 AND begin_snapshot <= ?3 UNION ` + part + `end_snapshot > ?2 AND end_snapshot <= ?3 UNION ` + part + `partial_max > ?2 AND begin_snapshot <= ?3`
 }
+
+// unsaidDeletes selects the data files of table ?1 whose delete file holds
+// deletes of several snapshots and does not say up to which: DuckDB's flush of
+// rows inside the catalog leaves partial_max out. Such a delete file lies on a
+// file with rows of several snapshots, and it came after the snapshot that it
+// begins with: that one had not given out its id yet.
+const unsaidDeletes = `SELECT d.data_file_id FROM ducklake_data_file f JOIN ducklake_delete_file d ON d.table_id = f.table_id AND d.data_file_id = f.data_file_id
+ WHERE f.table_id = ?1 AND f.partial_max IS NOT NULL AND d.partial_max IS NULL AND d.begin_snapshot <= ?2 AND (d.end_snapshot IS NULL OR d.end_snapshot > ?2)
+ AND d.delete_file_id >= coalesce((SELECT s.next_file_id FROM ducklake_snapshot s WHERE s.snapshot_id = d.begin_snapshot), 0)`
 
 // FilesBetween lists those of the files that are there at a snapshot, as Files
 // does; it may list more.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/supertable-go/supertable"
+	"github.com/supertable-go/supertable/datafile"
 )
 
 func (l *lake) rollback(table string, to int64) supertable.RollbackResult {
@@ -309,37 +310,57 @@ func (l *lake) compareSteps(table string) {
 		if len(after) == 0 || len(before) > 0 && fmt.Sprint(before) != fmt.Sprint(after) {
 			continue
 		}
-		count := map[string]int{}
-		if len(before) > 0 {
-			for _, r := range l.rows("SELECT * FROM "+table, from) {
-				count[r]++
-			}
+		l.applyChanges(table, from, to)
+	}
+}
+
+// applyChanges compares the changes and the differences from one snapshot to
+// another with the rows at both, where the columns are the same.
+func (l *lake) applyChanges(table string, from, to int64) {
+	l.t.Helper()
+	var before []string
+	if len(l.describe(table, from)) > 0 { // it was there
+		before = l.rows("SELECT * FROM "+datafile.Quote(table), from)
+	}
+	after := l.rows("SELECT * FROM "+datafile.Quote(table), to)
+	changes, err := l.s.Changes(l.t.Context(), table, from, &supertable.ChangesOptions{To: &to})
+	if err != nil {
+		l.t.Fatalf("changes of %s from %d to %d: %v", table, from, to, err)
+	}
+	l.applyRows(fmt.Sprintf("changes of %s from %d to %d", table, from, to), before, after, changes, 2)
+	diff, err := l.s.Diff(l.t.Context(), table, from, to, nil)
+	if err != nil {
+		l.t.Fatalf("differences of %s from %d to %d: %v", table, from, to, err)
+	}
+	l.applyRows(fmt.Sprintf("differences of %s from %d to %d", table, from, to), before, after, diff, 1)
+}
+
+// applyRows applies changed rows, which begin with so many columns that are not
+// the table's, the kind of change the first.
+func (l *lake) applyRows(what string, before, after []string, changed *supertable.Rows, lead int) {
+	l.t.Helper()
+	count := map[string]int{}
+	for _, row := range before {
+		count[row]++
+	}
+	for _, row := range after {
+		count[row]--
+	}
+	lines, err := collect(changed)
+	if err != nil {
+		l.t.Fatalf("%s: %v", what, err)
+	}
+	for _, line := range lines {
+		cells := strings.SplitN(line, "|", lead+1)
+		if cells[0] == `"insert"` {
+			count[cells[lead]]++
+		} else {
+			count[cells[lead]]--
 		}
-		rows, err := l.s.Changes(l.t.Context(), table, from, &supertable.ChangesOptions{To: &to})
-		if err != nil {
-			l.t.Fatalf("changes of %d: %v", to, err)
-		}
-		lines, err := collect(rows)
-		if err != nil {
-			l.t.Fatalf("changes of %d: %v", to, err)
-		}
-		for _, line := range lines {
-			kind, rest, _ := strings.Cut(line, "|")
-			_, row, _ := strings.Cut(rest, "|") // after the snapshot
-			if kind == `"insert"` {
-				count[row]++
-			} else {
-				count[row]--
-			}
-		}
-		for _, r := range l.rows("SELECT * FROM "+table, to) {
-			count[r]--
-		}
-		for row, n := range count {
-			if n != 0 {
-				l.t.Errorf("changes of %d: %+d × %s\n%s", to, n, row, strings.Join(some(lines), "\n"))
-				break
-			}
+	}
+	for row, n := range count {
+		if n != 0 {
+			l.t.Fatalf("%s: %+d × %s\n%s", what, n, row, strings.Join(some(lines), "\n"))
 		}
 	}
 }

@@ -171,7 +171,41 @@ func (w *walk) finish() {
 			w.compareChanges(before, w.past[at])
 		}
 	}
+	w.compareOurChanges()
 	w.check("snapshots_not_contiguous")
+}
+
+// compareOurChanges applies what Changes and Diff say of some stretches of a
+// table's past to the rows before these: the rows after them come out, whatever
+// either client has moved or flushed since. Stretches in which the table's
+// columns change are left out.
+func (w *walk) compareOurChanges() {
+	w.t.Helper()
+	all := w.retained()
+	for _, name := range w.tables() {
+		for range 4 {
+			i := w.IntN(len(all))
+			k := min(len(all)-1, i+1)
+			if w.IntN(3) == 0 {
+				k = i + w.IntN(len(all)-i)
+			}
+			if i < k && w.unaltered(name, all[i:k+1]) {
+				w.applyChanges(name, all[i], all[k])
+			}
+		}
+	}
+}
+
+// unaltered reports whether a table was there under its name, with the same
+// columns, at each of the snapshots.
+func (w *walk) unaltered(name string, all []int64) bool {
+	for _, at := range all {
+		p := w.past[at]
+		if p == nil || p.tables[name].id == "" || p.tables[name].id != w.past[all[0]].tables[name].id || !slices.Equal(p.tables[name].columns, w.past[all[0]].tables[name].columns) {
+			return false
+		}
+	}
+	return true
 }
 
 // compareRows compares tables, columns and rows at the head.
