@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/supertable-go/supertable"
+	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/internal/testdb"
 )
 
@@ -127,5 +128,31 @@ func TestOwnRecordsNeedTheirName(t *testing.T) {
 	}
 	if err := s.SetReadOnly(t.Context(), false); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestStatisticsDoNotTell: the engine has another substr for a column that is
+// ASCII alone by its statistics, which hidden rows are in too.
+func TestStatisticsDoNotTell(t *testing.T) {
+	t.Parallel()
+	for _, inside := range []bool{true, false} {
+		for _, more := range []int{0, 50} {
+			var got [2]string
+			for i, hidden := range []string{"plain", "h\u00efdden"} {
+				o := &supertable.Options{InlineRows: -1}
+				if inside {
+					o.InlineRows = catalog.InlineRows
+				}
+				db := testdb.At(t, t.TempDir(), o)
+				s := db.Session("names")
+				rows := `[{"id":1,"who":"me","mail":"bob@h"}` + strings.Repeat(`,{"id":2,"who":"you","mail":"`+hidden+`"}`, 1+more) + "]"
+				testdb.Write(t, s, "t", "id:int64,who:text,mail:text", rows, nil)
+				rob := actor(t, db, s, "rob", `{"role":"reader","tables":{"t":{"columns":["*"],"filters":{"who":"me"}}}}`)
+				got[i] = testdb.Query(t, rob, "SELECT substr(mail, -99, 2), substring(mail, -6, 2) FROM t", nil)
+			}
+			if got[0] != got[1] {
+				t.Errorf("inside %t, %d more: %q beside ASCII, %q beside other text", inside, more, got[0], got[1])
+			}
+		}
 	}
 }

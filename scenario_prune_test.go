@@ -31,7 +31,10 @@ func pools() []pool {
 		return out
 	}
 	text := func(list []string) func(*rand.Rand, int) string {
-		return func(_ *rand.Rand, i int) string { return "'" + strings.ReplaceAll(list[i], "'", "''") + "'" }
+		return func(r *rand.Rand, i int) string {
+			lit := "'" + strings.ReplaceAll(list[i], "'", "''") + "'"
+			return fmt.Sprintf([]string{"%s", "%s", "lower(%s)", "(%s || 'a')", "left(%s, 2)"}[r.IntN(5)], lit)
+		}
 	}
 	either := func(list []string, forms ...string) func(*rand.Rand, int) string {
 		return func(r *rand.Rand, i int) string { return fmt.Sprintf(forms[r.IntN(len(forms))], list[i]) }
@@ -45,17 +48,22 @@ func pools() []pool {
 	texts := []string{"", " ", "A", "Aa", "B", "Z", "a", "aA", "b", "client1", "Client1", "é", "ß", "日本", "🚀", longText, longText + "a", longText + "b", longText + "é", "y"}
 	dates := []string{"0001-01-01", "1969-12-31", "1970-01-01", "2023-12-31", "2024-01-01", "2024-02-29", "9999-12-31"}
 	stamps := []string{"0001-01-01 00:00:00", "1969-12-31 23:59:59.999999", "1970-01-01 00:00:00", "2024-01-01 00:00:00", "2024-01-01 00:00:00.000001", "2024-01-01 12:00:00", "2024-02-29 00:00:00", "9999-12-31 23:59:59.999999"}
+	zoned := make([]string, len(stamps))
+	for i, at := range stamps {
+		zoned[i] = at + "Z"
+	}
 	bools := []string{"false", "true"}
 	return []pool{
-		{"i", "int64", "", ints, either(ints, "%s", "'%s'", "%s.0", "%se0", "(%s)::BIGINT")},
-		{"n", "int8", "", small, either(small, "%s", "'%s'", "%s.5", "%s.0", "%se0", "(%s)::DECIMAL(5,1)")},
+		{"i", "int64", "", ints, either(ints, "%s", "'%s'", "%s.0", "%se0", "(%s)::BIGINT", "(%s + 0)", "('%s' || '')", "(%s)::BIGINT // 2")},
+		{"n", "int8", "", small, either(small, "%s", "'%s'", "%s.5", "%s.0", "%se0", "(%s)::DECIMAL(5,1)", "(%s * 1.5)", "(%s / 2)", "round(%s / 2.0)")},
 		{"u", "uint64", "", unsigned, either(unsigned, "%s", "'%s'", "%s.0", "%s::UBIGINT")},
-		{"d", "decimal(18,4)", "", quoted(decimals), either(decimals, "%s", "'%s'", "%se0")},
+		{"d", "decimal(18,4)", "", quoted(decimals), either(decimals, "%s", "'%s'", "%se0", "round(%s, 2)", "(%s / 3)", "sign(%s)")},
 		{"big", "decimal(30,4)", "", quoted(large), either(large, "%s", "'%s'", "%se0")},
-		{"f", "float64", "", append([]string{`"NaN"`}, floats...), either(append([]string{"'NaN'::DOUBLE"}, floats...), "%s")},
+		{"f", "float64", "", append([]string{`"NaN"`}, floats...), either(append([]string{"'NaN'::DOUBLE"}, floats...), "%s", "(%s * 1.5)", "(%s)::DOUBLE", "sqrt(abs(%s))", "(%s / 3)")},
 		{"s", "text", "", quoted(texts), text(texts)},
-		{"dt", "date", "", quoted(dates), either(dates, "DATE '%s'", "'%s'", "TIMESTAMP '%s'", "TIMESTAMP '%s 12:00:00'", "'%s'::DATE")},
-		{"ts", "timestamp", "", quoted(stamps), either(stamps, "TIMESTAMP '%s'", "'%s'", "'%s'::TIMESTAMP")},
+		{"dt", "date", "", quoted(dates), either(dates, "DATE '%s'", "'%s'", "TIMESTAMP '%s'", "TIMESTAMP '%s 12:00:00'", "'%s'::DATE", "(DATE '%s' + 1)", "DATE '%s' - INTERVAL 12 HOUR", "('%s' || '')", "TIMESTAMPTZ '%s'", "date_trunc('month', DATE '%s')")},
+		{"ts", "timestamp", "", quoted(stamps), either(stamps, "TIMESTAMP '%s'", "'%s'", "'%s'::TIMESTAMP", "(TIMESTAMP '%s' + to_seconds(-1))", "TIMESTAMPTZ '%s'", "TIMESTAMPTZ '%s+00'", "date_trunc('day', TIMESTAMP '%s')", "'%s'::DATE", "current_date", "now() - INTERVAL 1 MONTH")},
+		{"tz", "timestamptz", "", quoted(zoned), either(stamps, "TIMESTAMP '%s'", "'%s'", "'%s+00'", "'%sZ'", "TIMESTAMPTZ '%s'", "TIMESTAMPTZ '%s+01'", "'%s'::DATE", "(TIMESTAMPTZ '%s' - INTERVAL 1 DAY)", "current_timestamp", "to_timestamp(1704067200)")},
 		{"ok", "bool", "", bools, either(bools, "%s")},
 		{"wi", "int64", "int8", small, either(small, "%s", "'%s'", "%s.5", "%se0")},
 		{"wf", "float64", "int32", small, either(small, "%s", "%s.0", "%s.5", "%se0")},

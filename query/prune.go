@@ -181,7 +181,7 @@ func (p pruner) bound(t datafile.Type, lit statement.Literal) (datafile.Bound, b
 			return datafile.ParseBound(t, text)
 		}
 	case "uuid":
-		if typ == "VARCHAR" || typ == "UUID" {
+		if typ == "VARCHAR" && !lit.Typed || typ == "UUID" {
 			if len(text) == 36 {
 				return datafile.ParseBound(t, strings.ToLower(text))
 			}
@@ -190,8 +190,10 @@ func (p pruner) bound(t datafile.Type, lit statement.Literal) (datafile.Bound, b
 		if typ == "BOOLEAN" {
 			return datafile.ParseBound(t, text)
 		}
-	case "date", "timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns":
-		return timeLiteral(t, typ, text)
+	case "date", "timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "timestamptz":
+		if !lit.Typed {
+			return timeLiteral(t, typ, text)
+		}
 	}
 	return datafile.Bound{}, false
 }
@@ -206,8 +208,17 @@ func fitsDecimal(t datafile.Type, typ, text string) bool {
 }
 
 // timeLiteral takes dates and times in their ISO form only. A text compared
-// with a DATE column is cast to a date, which cuts the time.
+// with a DATE column is cast to a date, which cuts the time. The engine's zone
+// is UTC: there a date or time without a zone is the one with it.
 func timeLiteral(t datafile.Type, typ, text string) (datafile.Bound, bool) {
+	if t.Name == "timestamptz" || typ == "TIMESTAMP WITH TIME ZONE" && (t.Name == "timestamp" || t.Name == "date") {
+		if typ != "DATE" {
+			text = strings.TrimSuffix(strings.TrimSuffix(text, "Z"), "+00")
+		}
+		if typ == "TIMESTAMP WITH TIME ZONE" {
+			typ = "TIMESTAMP"
+		}
+	}
 	switch {
 	case typ == "DATE" && len(text) != 10:
 		return datafile.Bound{}, false
@@ -219,7 +230,7 @@ func timeLiteral(t datafile.Type, typ, text string) (datafile.Bound, bool) {
 	if strings.Contains(text, ".") && (typ != "TIMESTAMP_NS" || t.Name != "timestamp_ns") {
 		_, frac, _ := strings.Cut(text, ".")
 		limit := map[string]int{"timestamp_s": 0, "timestamp_ms": 3}[t.Name]
-		if t.Name == "timestamp" || t.Name == "timestamp_ns" || t.Name == "date" {
+		if t.Name == "timestamp" || t.Name == "timestamptz" || t.Name == "timestamp_ns" || t.Name == "date" {
 			limit = 6
 		}
 		if len(frac) > limit {

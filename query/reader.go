@@ -71,6 +71,7 @@ type run struct {
 	conn   engine.Conn
 	text   string
 	stmt   *statement.Statement
+	values statement.Values
 	bound  statement.Binding
 	supers map[string]*Super // by lower-case name
 	order  []*Super
@@ -190,6 +191,9 @@ func (q *run) resolve(ctx context.Context) error {
 	}
 	if q.o.AtVersion != nil && len(q.order) > 1 {
 		return errs.New(errs.InvalidArgument, "a version is one SuperTable's own: use a time (--at-time) to read several SuperTables as they were")
+	}
+	if err := q.reckon(ctx); err != nil {
+		return err
 	}
 	return q.inViews(ctx, q.order, map[*Super]*catalog.View{})
 }
@@ -357,7 +361,7 @@ func (q *run) bind() error {
 			cols[k] = statement.Column{Name: c.Name, Type: c.Type.SQL()}
 		}
 		return cols
-	}, q.o.Params)
+	}, q.values)
 	return err
 }
 

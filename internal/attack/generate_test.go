@@ -159,7 +159,8 @@ func (g *generator) text(scope []source, depth int) string {
 		case 1:
 			return "(" + a() + " || " + a() + ")"
 		case 2:
-			return "substr(" + a() + ", " + g.integer(scope, depth-1) + ", 2)"
+			// Of places before the beginning the engine makes what it likes: see query's substrings.
+			return "substr(" + a() + ", abs(" + g.integer(scope, depth-1) + "), 2)"
 		case 3:
 			return "CAST(" + g.integer(scope, depth-1) + " AS VARCHAR)"
 		case 4:

@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/supertable-go/supertable/internal/errs"
@@ -45,10 +46,9 @@ type Column struct {
 
 // Bind resolves the column names of s against the columns that the tables
 // really have, hidden ones included; columns gives nil where it does not know.
-// Params are the values of the parameters. A name that only the engine knows
-// (rowid) is refused.
-func (s *Statement) Bind(columns func(i int, t *TableRef) []Column, params map[string]any) (Binding, error) {
-	b := &binder{Statement: s, params: params, index: map[*TableRef]int{}, uses: make([]Use, len(s.Tables)), used: make([]map[string]bool, len(s.Tables))}
+// A name that only the engine knows (rowid) is refused.
+func (s *Statement) Bind(columns func(i int, t *TableRef) []Column, values Values) (Binding, error) {
+	b := &binder{Statement: s, values: values, index: map[*TableRef]int{}, uses: make([]Use, len(s.Tables)), used: make([]map[string]bool, len(s.Tables))}
 	for i, t := range s.Tables {
 		b.index[t] = i
 		b.used[i] = map[string]bool{}
@@ -58,6 +58,10 @@ func (s *Statement) Bind(columns func(i int, t *TableRef) []Column, params map[s
 		if err := b.reference(c); err != nil {
 			return Binding{}, err
 		}
+	}
+	if b.valueColumn {
+		b.values.reckoned = maps.Clone(b.values.reckoned)
+		maps.DeleteFunc(b.values.reckoned, func(_ uintptr, r reckoned) bool { return r.named })
 	}
 	for _, star := range s.stars {
 		b.star(star)
@@ -74,12 +78,14 @@ func (s *Statement) Bind(columns func(i int, t *TableRef) []Column, params map[s
 
 type binder struct {
 	*Statement
-	params  values
+	values  Values
 	index   map[*TableRef]int
 	columns []columnSet // of each table
 	used    []map[string]bool
 	uses    []Use
 	missing []string
+	// valueColumn is set when something like current_date may be a column.
+	valueColumn bool
 }
 
 // columnSet is what is known of a table's columns.
@@ -158,16 +164,18 @@ func (b *binder) use(t *TableRef, name string) bool {
 // reference resolves one column name, from the inside out.
 func (b *binder) reference(c *columnRef) error {
 	open := false
+	name := c.names[len(c.names)-1]
 	for sc := c.scope; sc != nil; sc = sc.outer {
 		found, more := b.lookup(c.names, sc)
 		if found {
+			b.valueColumn = b.valueColumn || valueNames[fold(name)]
 			return nil
 		}
 		open = open || more
 	}
-	name := c.names[len(c.names)-1]
 	switch {
 	case open || b.aliases[fold(name)] || b.aliases[fold(c.names[0])]:
+		b.valueColumn = b.valueColumn || valueNames[fold(name)]
 		return nil
 	case engineNames[fold(name)]:
 		return errs.New(errs.InvalidArgument, "Missing column(s): %s", name)

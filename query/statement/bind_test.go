@@ -45,7 +45,7 @@ func TestBind(t *testing.T) {
 				b.WriteString(message(err) + "\n")
 				continue
 			}
-			bound, err := s.Bind(ts.columns, params)
+			bound, err := s.Bind(ts.columns, reckoned(t, s, params))
 			if err != nil {
 				b.WriteString(message(err) + "\n")
 				continue

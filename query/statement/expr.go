@@ -87,7 +87,7 @@ func (l Literal) String() string {
 		return l.Text + "::DOUBLE"
 	}
 	text := "'" + strings.ReplaceAll(l.Text, "'", "''") + "'"
-	if l.Type == "VARCHAR" {
+	if l.Type == "VARCHAR" && !l.Typed {
 		return text
 	}
 	return text + "::" + l.Type

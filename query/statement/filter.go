@@ -71,7 +71,7 @@ func (b *binder) condition(n node, visible, targets []reach, inner bool) {
 		if t.blocked || t.relation.table == nil {
 			continue
 		}
-		p := predicate{b.params, func(names []string) (string, bool) {
+		p := predicate{b.values, func(names []string) (string, bool) {
 			return b.certain(names, visible, t.relation, inner)
 		}}
 		for _, c := range conjuncts(n) {

@@ -125,7 +125,7 @@ func readAt(n node) (*At, error) {
 	if n == nil {
 		return nil, nil
 	}
-	lit, null, ok := values(nil).literal(n.child("expr"))
+	lit, null, ok := Values{}.literal(n.child("expr"))
 	ok = ok && !null
 	switch n.text("unit") {
 	case "VERSION":

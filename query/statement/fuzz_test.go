@@ -57,7 +57,7 @@ func FuzzStatement(f *testing.F) {
 		columns := func(int, *statement.TableRef) []statement.Column {
 			return []statement.Column{{Name: "id", Type: "BIGINT"}, {Name: "a", Type: "VARCHAR"}}
 		}
-		if _, err := s.Bind(columns, map[string]any{"a": "x"}); err != nil {
+		if _, err := s.Bind(columns, reckoned(t, s, map[string]any{"a": "x"})); err != nil {
 			message(err)
 		}
 	})

@@ -81,7 +81,7 @@ func TestHarmlessForms(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s\n%s", sql, message(err))
 		}
-		bound, err := s.Bind(all, nil)
+		bound, err := s.Bind(all, reckoned(t, s, nil))
 		if err != nil || bound.MayRaise {
 			return
 		}

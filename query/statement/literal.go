@@ -23,6 +23,9 @@ type Literal struct {
 	// DECIMAL, DOUBLE, VARCHAR, DATE, TIME, TIMESTAMP (also _S, _MS, _NS),
 	// TIMESTAMP WITH TIME ZONE, UUID.
 	Type string
+	// Typed is set for a VARCHAR that is no literal but the value of an
+	// expression: it does not convert to the column's type.
+	Typed bool
 	// Text is the value: digits for numbers, with a point for DECIMAL; true or
 	// false; the text within the quotes for the other types, unchecked.
 	Text string
@@ -40,12 +43,9 @@ var integerTypes = map[string]bool{
 	"UTINYINT": true, "USMALLINT": true, "UINTEGER": true, "UBIGINT": true, "UHUGEINT": true,
 }
 
-// values are the parameters of a statement, by name.
-type values map[string]any
-
 // literal reads a constant; null is set when it is known to be null. Not ok is
 // an expression that is no constant, or one that is not understood.
-func (p values) literal(n node) (lit Literal, null, ok bool) {
+func (v Values) literal(n node) (lit Literal, null, ok bool) {
 	switch n.text("class") {
 	case "CONSTANT":
 		if n.child("value").flag("is_null") {
@@ -54,12 +54,12 @@ func (p values) literal(n node) (lit Literal, null, ok bool) {
 		lit, ok = constant(n.child("value"))
 		return lit, false, ok
 	case "PARAMETER":
-		return p.parameter(n.text("identifier"))
+		return v.parameter(n.text("identifier"))
 	case "CAST":
 		if n.flag("try_cast") || n.child("cast_type")["type_info"] != nil {
 			return Literal{}, false, false
 		}
-		lit, null, ok = p.literal(n.child("child"))
+		lit, null, ok = v.literal(n.child("child"))
 		if !ok || null {
 			return lit, null, ok
 		}
@@ -69,52 +69,12 @@ func (p values) literal(n node) (lit Literal, null, ok bool) {
 	return Literal{}, false, false
 }
 
-// known reads a constant, or whole numbers that are reckoned from constants.
-func (p values) known(n node) (lit Literal, null, ok bool) {
-	if lit, null, ok = p.literal(n); !ok && n.text("class") == "FUNCTION" {
-		lit, ok = p.arithmetic(n)
+// known reads a constant, or an expression that was reckoned.
+func (v Values) known(n node) (lit Literal, null, ok bool) {
+	if r, found := v.of(n); found {
+		return r.value, false, true
 	}
-	return lit, null, ok
-}
-
-// arithmetic reckons +, - and * of whole numbers as the engine does: in INTEGER
-// when both are of it, else in BIGINT. What does not fit there is not ok: the
-// engine refuses it.
-func (p values) arithmetic(n node) (Literal, bool) {
-	children := n.nodes("children")
-	if !n.flag("is_operator") || n.text("schema") != "" || len(children) == 0 || len(children) > 2 {
-		return Literal{}, false
-	}
-	typ, numbers := "INTEGER", make([]*big.Int, len(children))
-	for i, c := range children {
-		lit, null, ok := p.known(c)
-		if !ok || null || lit.Type != "INTEGER" && lit.Type != "BIGINT" || !inRange(lit) {
-			return Literal{}, false
-		}
-		if lit.Type == "BIGINT" {
-			typ = lit.Type
-		}
-		if numbers[i], ok = new(big.Int).SetString(lit.Text, 10); !ok {
-			return Literal{}, false
-		}
-	}
-	out := new(big.Int)
-	switch name := n.text("function_name"); {
-	case name == "-" && len(numbers) == 1:
-		out.Neg(numbers[0])
-	case len(numbers) == 1:
-		return Literal{}, false
-	case name == "+":
-		out.Add(numbers[0], numbers[1])
-	case name == "-":
-		out.Sub(numbers[0], numbers[1])
-	case name == "*":
-		out.Mul(numbers[0], numbers[1])
-	default:
-		return Literal{}, false
-	}
-	lit := Literal{typ, out.String()}
-	return lit, inRange(lit)
+	return v.literal(n)
 }
 
 // cast converts a constant where the result is known without the engine.
@@ -125,27 +85,27 @@ func cast(lit Literal, to string) (Literal, bool) {
 	case lit.Type == "VARCHAR" && to == "BOOLEAN":
 		return boolean(lit)
 	case lit.Type == "VARCHAR" && textTypes[to], integerTypes[lit.Type] && integerTypes[to]: // an error, or the same value
-		return Literal{to, lit.Text}, true
+		return Literal{Type: to, Text: lit.Text}, true
 	}
 	return Literal{}, false
 }
 
 // parameter gives the literal that the engine makes of a parameter's value.
-func (p values) parameter(name string) (lit Literal, null, ok bool) {
-	v, given := p[name]
-	switch v := v.(type) {
+func (v Values) parameter(name string) (lit Literal, null, ok bool) {
+	value, given := v.params[name]
+	switch v := value.(type) {
 	case nil:
 		return Literal{}, true, given
 	case bool:
-		return Literal{"BOOLEAN", strconv.FormatBool(v)}, false, true
+		return Literal{Type: "BOOLEAN", Text: strconv.FormatBool(v)}, false, true
 	case int64:
-		return Literal{"BIGINT", strconv.FormatInt(v, 10)}, false, true
+		return Literal{Type: "BIGINT", Text: strconv.FormatInt(v, 10)}, false, true
 	case float64:
-		return Literal{"DOUBLE", strconv.FormatFloat(v, 'g', -1, 64)}, false, !math.IsNaN(v) && !math.IsInf(v, 0)
+		return Literal{Type: "DOUBLE", Text: strconv.FormatFloat(v, 'g', -1, 64)}, false, !math.IsNaN(v) && !math.IsInf(v, 0)
 	case string:
-		return Literal{"VARCHAR", v}, false, true
+		return Literal{Type: "VARCHAR", Text: v}, false, true
 	case engine.Decimal:
-		return Literal{"DECIMAL", string(v)}, false, true
+		return Literal{Type: "DECIMAL", Text: string(v)}, false, true
 	}
 	return Literal{}, false, false
 }
@@ -154,9 +114,9 @@ func (p values) parameter(name string) (lit Literal, null, ok bool) {
 func boolean(lit Literal) (Literal, bool) {
 	switch lit.Text {
 	case "t":
-		return Literal{"BOOLEAN", "true"}, true
+		return Literal{Type: "BOOLEAN", Text: "true"}, true
 	case "f":
-		return Literal{"BOOLEAN", "false"}, true
+		return Literal{Type: "BOOLEAN", Text: "false"}, true
 	}
 	return Literal{}, false
 }
@@ -165,9 +125,9 @@ func constant(value node) (Literal, bool) {
 	typ := value.child("type").text("id")
 	switch v := value["value"].(type) {
 	case string:
-		return Literal{typ, v}, typ == "VARCHAR"
+		return Literal{Type: typ, Text: v}, typ == "VARCHAR"
 	case bool:
-		return Literal{typ, strconv.FormatBool(v)}, typ == "BOOLEAN"
+		return Literal{Type: typ, Text: strconv.FormatBool(v)}, typ == "BOOLEAN"
 	case json.Number:
 		return number(typ, v.String(), value)
 	case map[string]any:
@@ -183,13 +143,13 @@ func constant(value node) (Literal, bool) {
 func number(typ, text string, value node) (Literal, bool) {
 	switch {
 	case integerTypes[typ] || typ == "DOUBLE":
-		return Literal{typ, text}, true
+		return Literal{Type: typ, Text: text}, true
 	case typ == "DECIMAL":
 		scale, ok := new(big.Int).SetString(value.child("type").child("type_info").digits("scale"), 10)
 		if !ok || scale.Sign() < 0 || scale.Cmp(big.NewInt(38)) > 0 {
 			return Literal{}, false
 		}
-		return Literal{typ, point(text, int(scale.Int64()))}, true
+		return Literal{Type: typ, Text: point(text, int(scale.Int64()))}, true
 	}
 	return Literal{}, false
 }

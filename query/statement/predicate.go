@@ -4,7 +4,7 @@ package statement
 // Column tells which column of that table a reference certainly is. Nil means
 // that the expression says nothing that is understood.
 type predicate struct {
-	values
+	Values
 	column func(names []string) (string, bool)
 }
 
@@ -145,5 +145,5 @@ func (p predicate) ref(n node) (string, bool) {
 // oneFamily reports whether a list of both constants has a type in which each
 // compares as it would alone.
 func oneFamily(a, b Literal) bool {
-	return a.Type == b.Type || integerTypes[a.Type] && integerTypes[b.Type]
+	return a.Type == b.Type && a.Typed == b.Typed || integerTypes[a.Type] && integerTypes[b.Type]
 }

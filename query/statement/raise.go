@@ -57,7 +57,10 @@ func (r raiser) joins(j *join) bool {
 
 // kind gives the type of an expression that cannot fail.
 func (r raiser) kind(n node, sc *scope) (kind, bool) {
-	if lit, null, ok := r.params.known(n); ok {
+	if known, ok := r.values.of(n); ok {
+		return known.kind, true
+	}
+	if lit, null, ok := r.values.literal(n); ok {
 		return literalKind(lit, null)
 	}
 	switch n.text("class") {
