@@ -156,3 +156,64 @@ func TestStatisticsDoNotTell(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesThatWouldUncover: a new name by which a role would show what it
+// hides is refused, until the role says something of that name.
+func TestNamesThatWouldUncover(t *testing.T) {
+	t.Parallel()
+	db := testdb.Open(t)
+	s := db.Session("names")
+	first := testdb.Write(t, s, "emp", "id:int64,country:text,salary:int64", `[{"id":1,"country":"US","salary":10},{"id":2,"country":"EU","salary":20}]`, nil).Snapshot
+	refused := func(what string, err error, words string) {
+		t.Helper()
+		if supertable.KindOf(err) != supertable.InvalidArgument || !strings.Contains(err.Error(), words) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	alter := func(table string, a supertable.Alteration) error {
+		_, err := s.Alter(t.Context(), table, a)
+		return err
+	}
+	pay := supertable.Alteration{RenameColumn: &supertable.RenameColumn{From: "salary", To: "pay"}}
+	mask := actor(t, db, s, "mask", `{"name":"masks","role":"reader","tables":["emp"],"masks":{"salary":{"type":"null"}}}`)
+	refused("a masked column", alter("emp", pay), `give it a mask for "pay" first`)
+	rows := actor(t, db, s, "rows", `{"name":"rows","role":"reader","tables":{"emp":{"filters":{"country":"US"}},"*":{}}}`)
+	refused("a table with an entry beside *", alter("emp", supertable.Alteration{Rename: "staff"}), "give it an entry for staff first")
+
+	for role, document := range map[string]string{
+		"mask": `{"name":"both","role":"reader","tables":["emp","staff"],"masks":{"salary":{"type":"null"},"pay":{"type":"null"}}}`,
+		"rows": `{"name":"rows_of_both","role":"reader","tables":{"emp":{"filters":{"country":"US"}},"staff":{"filters":{"country":"US"}},"*":{}}}`,
+	} {
+		hash, err := s.CreateRole(t.Context(), []byte(document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ModifyUser(t.Context(), role, supertable.UserChange{Roles: &[]string{hash}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"masks", "rows"} {
+		if _, err := s.DeleteRole(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, a := range []supertable.Alteration{pay, {Rename: "staff"}} {
+		table := "emp"
+		if err := alter(table, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := testdb.Query(t, mask, "SELECT count(pay), count(*) FROM staff", nil); got != "0|2" {
+		t.Errorf("masked: %s", got)
+	}
+	if got := testdb.Query(t, rows, "SELECT count(*) FROM staff", nil); got != "1" {
+		t.Errorf("filtered: %s", got)
+	}
+
+	later := actor(t, db, s, "later", `{"role":"reader","tables":["staff"],"masks":{"pay":{"type":"null"}}}`)
+	_, err := s.Rollback(t.Context(), "staff", first, nil)
+	refused("a rollback to the name before", err, `give it a mask for "salary" first`)
+	if got := testdb.Query(t, later, "SELECT count(pay) FROM staff", nil); got != "0" {
+		t.Errorf("masked by the new name: %s", got)
+	}
+}

@@ -58,6 +58,9 @@ func (w *Writer) Alter(ctx context.Context, g rbac.Grant, table string, a Altera
 		}
 		name = t.Name
 		ch := &catalog.Change{Table: t, Record: catalog.Record{Operation: "alter", Principal: g.Principal().Name()}}
+		if err := w.covered(ctx, v, t.Name, a); err != nil {
+			return nil, err
+		}
 		if a.Rename != "" {
 			name = a.Rename
 			return ch, w.rename(ctx, v, t, a.Rename, ch)
@@ -75,6 +78,21 @@ func (w *Writer) Alter(ctx context.Context, g rbac.Grant, table string, a Altera
 		return ch, err
 	})
 	return name, done.Snapshot, err
+}
+
+// covered refuses a rename that would show what some role hides.
+func (w *Writer) covered(ctx context.Context, v *catalog.View, table string, a Alteration) error {
+	if a.Rename == "" && a.From == "" {
+		return nil
+	}
+	p, err := w.Policy(ctx, v)
+	switch {
+	case err != nil:
+		return err
+	case a.Rename != "":
+		return p.CheckRename(table, a.Rename, nil)
+	}
+	return p.CheckRename(table, table, map[string]string{a.From: a.To})
 }
 
 func (w *Writer) rename(ctx context.Context, v *catalog.View, t catalog.Table, name string, ch *catalog.Change) error {

@@ -3,6 +3,8 @@ package ingest
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/supertable-go/supertable/catalog"
 	"github.com/supertable-go/supertable/datafile"
@@ -54,6 +56,9 @@ func (w *Writer) Rollback(ctx context.Context, g rbac.Grant, table string, o Rol
 		if err != nil {
 			return errs.New(errs.NotFound, "table %s was not there at snapshot %d", r.table.Name, o.To)
 		}
+		if err := r.covered(ctx, v, o.To); err != nil {
+			return err
+		}
 		r.record = catalog.Record{Operation: "rollback", Principal: g.Principal().Name(), Message: o.Message}
 		if r.at, err = v.LastAlike(ctx, r.table, o.To); err != nil {
 			return err
@@ -103,6 +108,33 @@ func (w *Writer) Undrop(ctx context.Context, g rbac.Grant, table string) (Undrop
 		return nil
 	})
 	return res, err
+}
+
+// covered refuses earlier names of columns that would show what some role hides.
+func (r *restoring) covered(ctx context.Context, v *catalog.View, at int64) error {
+	now, err := v.Columns(ctx, r.table.ID, v.Head.ID)
+	if err != nil {
+		return err
+	}
+	then, err := v.Columns(ctx, r.table.ID, at)
+	if err != nil {
+		return err
+	}
+	names := map[string]string{}
+	for _, c := range now {
+		i := slices.IndexFunc(then, func(o datafile.Column) bool { return o.ID == c.ID })
+		if i >= 0 && !strings.EqualFold(then[i].Name, c.Name) {
+			names[c.Name] = then[i].Name
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	p, err := r.w.Policy(ctx, v)
+	if err != nil {
+		return err
+	}
+	return p.CheckRename(r.table.Name, r.table.Name, names)
 }
 
 // restoring is one return to an earlier state, from its plan to its commit.

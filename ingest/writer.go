@@ -33,6 +33,8 @@ type Writer struct {
 	// Authorize gives the rights of a principal under the policy that holds in
 	// the view: what a grant says is looked at again at the commit.
 	Authorize func(ctx context.Context, v *catalog.View, who rbac.Principal) (rbac.Grant, error)
+	// Policy gives the rules of everybody that hold in the view.
+	Policy func(ctx context.Context, v *catalog.View) (*rbac.Policy, error)
 }
 
 // Input is what a write reads: files, or one stream of batches.

@@ -149,19 +149,28 @@ func (q *run) fact(v any) string {
 	}
 	text = strings.ReplaceAll(q.plain(strings.ReplaceAll(text, "\n", ", ")), "\n", " ")
 	return scanColumn.ReplaceAllStringFunc(text, func(c string) string {
-		var names []string
-		for _, r := range q.refs {
-			for _, m := range r.members {
-				for _, col := range m.columns {
-					if fmt.Sprintf("c%d", col.ID) == c && !slices.Contains(names, col.Name) {
-						names = append(names, col.Name)
-					}
-				}
-			}
-		}
-		if len(names) == 1 {
-			return names[0]
+		if name, ok := q.columnOf(c); ok {
+			return name
 		}
 		return c
 	})
+}
+
+// columnOf gives the name of the column that a scan calls c and a number, when
+// there is only one that the principal may see.
+func (q *run) columnOf(c string) (string, bool) {
+	var names []string
+	for _, r := range q.refs {
+		for _, m := range r.members {
+			for _, col := range m.columns {
+				if fmt.Sprintf("c%d", col.ID) == c && !slices.Contains(names, col.Name) {
+					names = append(names, col.Name)
+				}
+			}
+		}
+	}
+	if len(names) == 1 {
+		return names[0], true
+	}
+	return "", false
 }

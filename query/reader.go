@@ -148,6 +148,9 @@ func (q *run) parse(ctx context.Context, text string) error {
 		return err
 	}
 	var err error
+	if q.o.Params, err = statement.Folded(q.o.Params); err != nil {
+		return err
+	}
 	q.text = text
 	q.stmt, err = statement.Parse(ctx, statement.ParserOn(q.conn), q.own.Name, text)
 	q.report.done("PARSING")

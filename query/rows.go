@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -187,13 +186,8 @@ func (q *run) described(rec arrow.RecordBatch) arrow.RecordBatch {
 func (q *run) parameters() (map[string]any, error) {
 	out := map[string]any{}
 	for _, name := range q.stmt.Parameters {
-		found := false
-		for k, v := range q.o.Params {
-			if strings.EqualFold(k, name) {
-				out[name], found = v, true
-			}
-		}
-		if !found {
+		value, given := q.values.Parameter(name)
+		if out[name] = value; !given {
 			return nil, errs.New(errs.InvalidArgument, "the parameter $%s has no value; give it one with --param %s=…", name, name)
 		}
 	}

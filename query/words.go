@@ -17,6 +17,7 @@ var (
 	missingColumn = regexp.MustCompile(`(?i)(?:Referenced column|does not have a column named|Column|column name|EXCLUDE list:? Column|REPLACE list:? Column) "((?:[^"]|"")+)"`)
 	fileName      = regexp.MustCompile(`[^\s"':]*/([^\s"':/]+\.parquet)`)
 	viewName      = regexp.MustCompile(`"?v_[0-9a-f]{16}_\d+"?( AS (\w+|"[^"]+"))?`)
+	sourceColumn  = regexp.MustCompile(` when casting from source column (\w+)`)
 	hints         = regexp.MustCompile(`(?s)\s*(?:Did you mean|Candidate|LINE \d+:|\n).*$`)
 )
 
@@ -35,8 +36,8 @@ func (q *run) wordError(ctx context.Context, err error) error {
 	text := q.plain(ee.Message)
 	switch ee.Class {
 	case "parser", "binder", "catalog", "syntax", "parameter not resolved", "parameter not allowed", "not implemented", "mismatch type", "sequence", "expression":
-		if m := missingColumn.FindStringSubmatch(ee.Message); m != nil && strings.Contains(ee.Message, "not found") || m != nil && strings.Contains(ee.Message, "does not have a column") {
-			return errs.Wrap(errs.InvalidArgument, err, "Missing column(s): %s", strings.ReplaceAll(m[1], `""`, `"`))
+		if names := q.missing(ee.Message); names != "" {
+			return errs.Wrap(errs.InvalidArgument, err, "Missing column(s): %s", names)
 		}
 		return errs.Wrap(errs.InvalidArgument, err, "%s", text)
 	case "conversion", "invalid input", "out of range", "divide by zero", "constraint", "invalid type", "decimal", "mismatch":
@@ -60,6 +61,24 @@ func (q *run) wordError(ctx context.Context, err error) error {
 		return derr
 	}
 	return errs.Wrap(errs.Internal, err, "the engine could not run the query (%s)", ee.Class)
+}
+
+// notFound finds what the engine says of a column that is not there. It may name
+// the table in front of it, or nothing that a pattern can tell.
+var notFound = regexp.MustCompile(`not found|does not have a column|does not exist on (left|right) side`)
+
+// missing names the columns that a message says are not there, or gives "".
+func (q *run) missing(message string) string {
+	if !notFound.MatchString(message) {
+		return ""
+	}
+	if m := missingColumn.FindStringSubmatch(message); m != nil {
+		return strings.ReplaceAll(m[1], `""`, `"`)
+	}
+	if strings.Contains(message, "Referenced ") {
+		return strings.Join(q.bound.Missing, ", ")
+	}
+	return ""
 }
 
 // damaged looks whether a file of the statement is not what was written: the
@@ -100,6 +119,16 @@ func (q *run) plain(s string) string {
 	s = hints.ReplaceAllString(s, "")
 	s = fileName.ReplaceAllString(s, "$1")
 	s = q.unview(s)
+	s = sourceColumn.ReplaceAllStringFunc(s, func(m string) string {
+		name := m[strings.LastIndexByte(m, ' ')+1:]
+		switch column, ok := q.columnOf(name); {
+		case ok:
+			return strings.TrimSuffix(m, name) + column
+		case scanColumn.MatchString(name):
+			return ""
+		}
+		return m
+	})
 	if s = strings.TrimSpace(s); s == "" {
 		return "the statement cannot be run"
 	}

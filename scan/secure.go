@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"crypto/rand"
 	"fmt"
 	"strconv"
 	"strings"
@@ -98,8 +99,9 @@ func (p Policy) Secure(inner string, access rbac.Access, more []string, fence bo
 	return sql, nil
 }
 
-// nothing is the column of a view of which only the rows count.
-const nothing = `CAST(NULL AS INTEGER) AS " "`
+// nothing is the column of a view of which only the rows count. No statement
+// can name it.
+var nothing = `CAST(NULL AS INTEGER) AS "` + rand.Text() + `"`
 
 // column gives a column as access shows it.
 func (p Policy) column(c datafile.Column, access rbac.Access) (string, error) {

@@ -66,6 +66,9 @@ func (s *Statement) Bind(columns func(i int, t *TableRef) []Column, values Value
 	for _, star := range s.stars {
 		b.star(star)
 	}
+	for i, t := range s.Tables {
+		b.uses[i].Star = b.uses[i].Star || t.Renamed // the new names stand for places
+	}
 	for _, sel := range s.selects {
 		b.joined(sel.from)
 	}
@@ -261,6 +264,7 @@ func (b *binder) joined(j *join) {
 	if j.node.text("ref_type") == "NATURAL" {
 		b.natural(left, right)
 		b.natural(right, left)
+		b.unlike(append(left, right...))
 	}
 }
 
@@ -280,6 +284,16 @@ func (b *binder) natural(tables, others []*relation) {
 			if _, known := b.owns(o, ""); !known || !b.columns[i].known {
 				b.uses[i].Star = true
 			}
+		}
+	}
+}
+
+// unlike wants all columns of tables without one that is used: what the engine
+// says of tables that have no column in common, it says of all they have.
+func (b *binder) unlike(tables []*relation) {
+	for _, r := range tables {
+		if r.table != nil && len(b.used[b.index[r.table]]) == 0 {
+			b.uses[b.index[r.table]].Star = true
 		}
 	}
 }

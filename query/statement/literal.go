@@ -92,7 +92,7 @@ func cast(lit Literal, to string) (Literal, bool) {
 
 // parameter gives the literal that the engine makes of a parameter's value.
 func (v Values) parameter(name string) (lit Literal, null, ok bool) {
-	value, given := v.params[name]
+	value, given := v.Parameter(name)
 	switch v := value.(type) {
 	case nil:
 		return Literal{}, true, given

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/supertable-go/supertable/engine"
+	"github.com/supertable-go/supertable/internal/errs"
 )
 
 // Values are what the constants of a statement come to: the values of its
@@ -21,8 +22,28 @@ type Values struct {
 	reckoned map[uintptr]reckoned // by node
 }
 
-// Given are the values of parameters, by name, with nothing reckoned.
+// Given are the values of parameters, by name as Folded gives it, with nothing
+// reckoned.
 func Given(params map[string]any) Values { return Values{params: params} }
+
+// Folded gives values by the names of parameters as they are compared, without
+// regard to the case of ASCII letters.
+func Folded(params map[string]any) (map[string]any, error) {
+	out := make(map[string]any, len(params))
+	for name, v := range params {
+		if _, twice := out[fold(name)]; twice {
+			return nil, errs.New(errs.InvalidArgument, "the parameter $%s is given twice: the case of its name does not count", fold(name))
+		}
+		out[fold(name)] = v
+	}
+	return out, nil
+}
+
+// Parameter gives the value of a parameter as the text names it.
+func (v Values) Parameter(name string) (value any, given bool) {
+	value, given = v.params[fold(name)]
+	return value, given
+}
 
 // reckoned is an expression with the value that it has wherever it stands.
 type reckoned struct {
@@ -136,7 +157,7 @@ func (c *Constants) constant(n node, e *constantExpr) bool {
 	case "CONSTANT":
 		return n.child("value").child("type").text("id") != "DOUBLE" // as text it would be a DECIMAL
 	case "PARAMETER":
-		_, given := c.params[n.text("identifier")]
+		_, given := Given(c.params).Parameter(n.text("identifier"))
 		return given
 	case "CAST":
 		return c.constant(n.child("child"), e)
@@ -215,7 +236,7 @@ func (c Constants) parameters(v any, out map[string]any) {
 		}
 	case map[string]any:
 		if n := node(v); n.text("class") == "PARAMETER" {
-			out[n.text("identifier")] = c.params[n.text("identifier")]
+			out[n.text("identifier")], _ = Given(c.params).Parameter(n.text("identifier"))
 		}
 		for _, e := range v {
 			c.parameters(e, out)
