@@ -40,6 +40,20 @@ func (v *View) Mapping(ctx context.Context, id int64) ([]MappedColumn, error) {
 	return out, sqlError(ctx, rows.Err(), "read a column mapping")
 }
 
+// Reshaped lists the snapshots in which nested columns of a table may have
+// changed: a client may have written a file before the change, in the same
+// transaction, or after it.
+func (v *View) Reshaped(ctx context.Context, table Table) (map[int64]bool, error) {
+	list, err := v.ids(ctx, `SELECT end_snapshot FROM ducklake_column WHERE table_id = ?1 AND parent_column IS NOT NULL AND end_snapshot IS NOT NULL
+ UNION SELECT c.begin_snapshot FROM ducklake_column c WHERE c.table_id = ?1 AND c.parent_column IS NOT NULL
+ AND c.begin_snapshot > (SELECT min(p.begin_snapshot) FROM ducklake_column p WHERE p.table_id = ?1 AND p.column_id = c.parent_column)`, table.ID)
+	out := map[int64]bool{}
+	for _, at := range list {
+		out[at] = true
+	}
+	return out, err
+}
+
 // SchemaVersions lists the snapshots at which the table's physical schema
 // changed, ascending: files of one interval have one schema.
 func (v *View) SchemaVersions(ctx context.Context, table Table) ([]int64, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -250,7 +251,36 @@ func (v *View) columnRows(ctx context.Context, table, at int64) ([]column, error
 		}
 		out = append(out, r)
 	}
-	return out, sqlError(ctx, rows.Err(), "read the columns")
+	if err := rows.Err(); err != nil {
+		return nil, sqlError(ctx, err, "read the columns")
+	}
+	return out, v.settle(ctx, table, out)
+}
+
+// settle moves the begin of columns that got another type at it to the snapshot
+// after: a client may have written a file before the change in the same transaction.
+func (v *View) settle(ctx context.Context, table int64, columns []column) error {
+	type end struct{ id, at int64 }
+	ended := map[end][]string{}
+	rows, err := v.q.QueryContext(ctx, `SELECT column_id, end_snapshot, column_type FROM ducklake_column WHERE table_id = ?1 AND parent_column IS NULL AND end_snapshot IS NOT NULL`, table)
+	if err != nil {
+		return sqlError(ctx, err, "read the columns")
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var e end
+		var typ string
+		if err := rows.Scan(&e.id, &e.at, &typ); err != nil {
+			return sqlError(ctx, err, "read the columns")
+		}
+		ended[e] = append(ended[e], typ)
+	}
+	for i, c := range columns {
+		if slices.ContainsFunc(ended[end{c.id, c.begin}], func(typ string) bool { return typ != c.typ }) {
+			columns[i].begin++
+		}
+	}
+	return sqlError(ctx, rows.Err(), "read the columns")
 }
 
 func columnType(r column, children map[int64][]column) (datafile.Type, error) {

@@ -44,7 +44,8 @@ type Column struct {
 	// Expression is set when Default is SQL of another client rather than a
 	// value: only that client can evaluate it.
 	Expression bool
-	// Begin is the snapshot of this version of the column.
+	// Begin is the first snapshot whose files certainly have the column in this
+	// type.
 	Begin int64
 }
 

@@ -173,6 +173,10 @@ func (l *look) candidate(ctx context.Context, v *catalog.View, aging []int64) er
 	if err != nil {
 		return err
 	}
+	reshaped, err := v.Reshaped(ctx, l.table)
+	if err != nil {
+		return err
+	}
 	newest := versionAt(versions, l.head)
 	l.byID = make(map[int64]int, len(l.files))
 	for i := range l.files {
@@ -185,8 +189,9 @@ func (l *look) candidate(ctx context.Context, v *catalog.View, aging []int64) er
 		version := versionAt(versions, f.Begin)
 		c.Group = fmt.Sprintf("%d %s%s", version, partitions[f.ID], day(f, aging))
 		c.After = fmt.Sprintf("%d %s%s", newest, partitions[f.ID], day(f, aging))
-		// A file that came back has columns older than its begin says.
-		c.Mixed = dirty[f.ID] || f.MappingID != nil || version < 0 || f.Written() != f.Begin
+		// A file that came back has columns older than its begin says, and one
+		// from the snapshot of a change may have the older ones.
+		c.Mixed = dirty[f.ID] || f.MappingID != nil || version < 0 || f.Written() != f.Begin || reshaped[f.Begin]
 		if f.Outside { // another client's file elsewhere: leave it
 			c.Mixed, c.Dead = true, 0
 		}

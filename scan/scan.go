@@ -212,6 +212,7 @@ type schemas struct {
 	v        *catalog.View
 	r        *Scan
 	versions []int64 // nil when no column is nested
+	reshaped map[int64]bool
 	columns  map[int64][]datafile.Column
 	same     map[int64]bool
 }
@@ -221,7 +222,9 @@ func newSchemas(ctx context.Context, v *catalog.View, r *Scan) (*schemas, error)
 	for _, c := range r.columns {
 		if c.Type.Nested() {
 			var err error
-			s.versions, err = v.SchemaVersions(ctx, r.table)
+			if s.versions, err = v.SchemaVersions(ctx, r.table); err == nil && len(s.versions) > 0 {
+				s.reshaped, err = v.Reshaped(ctx, r.table)
+			}
 			return s, err
 		}
 	}
@@ -229,28 +232,51 @@ func newSchemas(ctx context.Context, v *catalog.View, r *Scan) (*schemas, error)
 }
 
 func (s *schemas) of(ctx context.Context, f *catalog.File) ([]datafile.Column, int64, error) {
-	var version int64
+	var version, before int64
 	for _, b := range s.versions {
 		if b <= f.Written() {
-			version = b
+			version, before = b, version
 		}
 	}
 	if len(s.versions) == 0 || version == 0 {
 		return s.r.columns, 0, nil
 	}
-	cols, ok := s.columns[version]
-	if !ok {
-		var err error
-		if cols, err = s.v.Columns(ctx, s.r.table.ID, version); err != nil {
+	cols, err := s.at(ctx, version)
+	if err != nil {
+		return nil, 0, err
+	}
+	if s.reshaped[f.Written()] && f.MappingID == nil {
+		shape, err := datafile.ReadShape(f.Path)
+		if err != nil {
 			return nil, 0, err
 		}
-		s.columns[version] = cols
-		s.same[version] = sameNested(cols, s.r.columns)
+		if !shape.Fits(cols) {
+			if cols, err = s.at(ctx, before); err != nil {
+				return nil, 0, err
+			}
+			if version = before; before == 0 || !shape.Fits(cols) {
+				return nil, 0, errs.New(errs.Unsupported, "the file %s of table %q was written between two changes of its columns in one transaction: have the client that wrote it write it again (ducklake_rewrite_data_files)", filepath.Base(f.Path), s.r.table.Name)
+			}
+		}
 	}
 	if s.same[version] {
 		return s.r.columns, 0, nil
 	}
 	return cols, version, nil
+}
+
+// at gives the columns of a version of the schema.
+func (s *schemas) at(ctx context.Context, version int64) ([]datafile.Column, error) {
+	cols, ok := s.columns[version]
+	if ok || version == 0 {
+		return cols, nil
+	}
+	cols, err := s.v.Columns(ctx, s.r.table.ID, version)
+	if err != nil {
+		return nil, err
+	}
+	s.columns[version], s.same[version] = cols, sameNested(cols, s.r.columns)
+	return cols, nil
 }
 
 // sameNested reports whether the nested columns that both have are alike.
