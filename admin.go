@@ -33,6 +33,9 @@ func (s *Session) Alter(ctx context.Context, table string, a Alteration) (_ Alte
 	if err == nil {
 		err = permit(g, rbac.Create, table)
 	}
+	if err == nil && (a.Add != nil && a.Add.Name == "" || a.Type != nil && a.Type.Name == "") {
+		err = errs.New(errs.InvalidArgument, "the column's name is missing")
+	}
 	if err != nil {
 		return AlterResult{}, err
 	}
@@ -118,7 +121,7 @@ func (s *Session) Options(ctx context.Context, table string) (out []Option, err 
 			}
 		}
 		for _, d := range ingest.OptionDefaults {
-			o := Option{Name: d.Name, Value: strconv.FormatInt(d.Value, 10), Scope: "default"}
+			o := Option{Name: d.Name, Value: strconv.FormatInt(d.Value, 10), Scope: "default", Seconds: ingest.InSeconds(d.Name)}
 			if val, ok := super[d.Name]; ok {
 				o.Value, o.Scope = val, "super"
 			}

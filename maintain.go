@@ -22,14 +22,14 @@ type CompactResult struct {
 	Table                   string
 	FilesBefore, FilesAfter int64 // data files of the newest snapshot
 	BytesBefore, BytesAfter int64 // their sizes; after a dry run, a guess
-	Snapshot                int64 // of the compaction, or the newest when nothing was done
+	Snapshot                int64 // of the compaction, or the newest when nothing was done; after a dry run, a guess
 }
 
 // FlushResult says how many rows of one table left the catalog for files.
 type FlushResult struct {
 	Table    string
 	Rows     int64 // dead rows that the catalog listed, and rows that another client put into it
-	Snapshot int64 // of the flush, or the newest when nothing was done
+	Snapshot int64 // that the flush made, or would make; the newest when nothing was done
 }
 
 // ExpireOptions of Session.Expire. A snapshot goes when neither rule keeps it.

@@ -135,7 +135,7 @@ func (s *Session) Logger(ctx context.Context, stream string, o *LoggerOptions) (
 		return nil, err
 	}
 	defer s.guarded(ctx, "log", monitor.Table(name))(&err)
-	if monitor.Reserved(name) {
+	if monitor.Own(name) {
 		return nil, errs.New(errs.InvalidArgument, "the stream %s is written by the SuperTable itself", name)
 	}
 	w := streamWriter{s.st, s.principal}

@@ -93,6 +93,8 @@ type WriteResult struct {
 	Snapshot     int64  `json:"snapshot"`      // the lake snapshot of the write; the head when nothing changed
 	Version      int64  `json:"version"`       // the table's version after the write
 	Duplicate    bool   `json:"duplicate"`     // WriteID was seen before; the fields are the first result's
+	Created      bool   `json:"-"`             // the table appeared with this write
+	Altered      bool   `json:"-"`             // the write changed the table's columns
 }
 
 // QueryOptions of Session.Query.
@@ -195,6 +197,8 @@ type Option struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 	Scope string `json:"scope"` // "default", "super" or "table"
+	// Seconds tells that the value is a time, in seconds.
+	Seconds bool `json:"-"`
 }
 
 // CheckReport is what Check found.

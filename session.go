@@ -91,7 +91,7 @@ func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *W
 	}
 	return WriteResult{
 		Table: r.Table, Columns: r.Columns, Rows: r.Rows, Inserted: r.Inserted, Deleted: r.Deleted, SkippedStale: r.Skipped,
-		Snapshot: r.Snapshot, Version: r.Version, Duplicate: r.Duplicate,
+		Snapshot: r.Snapshot, Version: r.Version, Duplicate: r.Duplicate, Created: r.Created, Altered: r.Altered,
 	}, nil
 }
 

@@ -127,7 +127,7 @@ func alterColumns(cols []datafile.Column, next int64, a Alteration) ([]datafile.
 	}
 	switch {
 	case a.Add != "":
-		t, err := storableType(a.AddType)
+		t, err := storableType(a.Add, a.AddType)
 		if err != nil {
 			return nil, err
 		}
@@ -159,12 +159,12 @@ func alterColumns(cols []datafile.Column, next int64, a Alteration) ([]datafile.
 		if err != nil {
 			return nil, err
 		}
-		t, err := storableType(a.NewType)
+		t, err := storableType(a.Retype, a.NewType)
 		if err != nil {
 			return nil, err
 		}
 		if out[i].Type.Nested() || t.Nested() || !datafile.Widens(out[i].Type, t) {
-			return nil, errs.New(errs.TypeConflict, "column %q cannot go from %s to %s without a look at its values: use --cast, which checks every one", out[i].Name, out[i].Type.SQL(), t.SQL())
+			return nil, errs.New(errs.TypeConflict, "column %q cannot go from %s to %s without a look at its values: use --cast, which checks every one", out[i].Name, sqlName(out[i].Type), sqlName(t))
 		}
 		out[i].Type = t
 	default:
@@ -173,18 +173,19 @@ func alterColumns(cols []datafile.Column, next int64, a Alteration) ([]datafile.
 	return out, nil
 }
 
-func storableType(s string) (datafile.Type, error) {
+// storableType reads the type of a column, which data files must be able to keep.
+func storableType(column, s string) (datafile.Type, error) {
 	t, err := datafile.ParseSQL(s)
 	if err != nil {
 		return t, err
 	}
-	return t, source.CheckStorable([]source.Column{{Name: s, Type: t.SQL()}})
+	return t, source.CheckStorable([]source.Column{{Name: column, Type: t.SQL()}})
 }
 
 // defaultText gives a default in the engine's text form, after checking that
 // it is a value of the type.
 func (w *Writer) defaultText(ctx context.Context, a Alteration) (*string, error) {
-	t, err := storableType(a.AddType)
+	t, err := storableType(a.Add, a.AddType)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +194,7 @@ func (w *Writer) defaultText(ctx context.Context, a Alteration) (*string, error)
 		return nil, nil
 	}
 	if t.Nested() || t.Name == "blob" {
-		return nil, errs.New(errs.Unsupported, "columns of type %s take no default", t.SQL())
+		return nil, errs.New(errs.Unsupported, "columns of type %s take no default", sqlName(t))
 	}
 	if n := len(text); n >= 2 && text[0] == '\'' && text[n-1] == '\'' {
 		text = strings.ReplaceAll(text[1:n-1], "''", "'")

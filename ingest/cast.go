@@ -23,7 +23,7 @@ import (
 func (w *Writer) cast(ctx context.Context, g rbac.Grant, table string, a Alteration) (string, int64, error) {
 	j := &job{w: w, g: g, name: table}
 	defer j.close()
-	to, err := storableType(a.NewType)
+	to, err := storableType(a.Retype, a.NewType)
 	if err != nil {
 		return "", 0, err
 	}
@@ -197,13 +197,13 @@ func (c *casting) castError(ctx context.Context, err error, col datafile.Column,
 	if ee, ok := errors.AsType[*engine.Error](err); ok {
 		if _, value, ok := strings.Cut(ee.Message, datafile.ConvertMark+"cast:"); ok {
 			value, _, _ = strings.Cut(value, "\n")
-			return errs.New(errs.TypeConflict, "column %q: the value %s of type %s does not convert to %s exactly", col.Name, cut(value), col.Type.SQL(), c.to.SQL())
+			return errs.New(errs.TypeConflict, "column %q: the value %s of type %s does not convert to %s exactly", col.Name, cut(value), sqlName(col.Type), sqlName(c.to))
 		}
 	}
 	if derr := c.w.Catalog.Damaged(ctx, live.Files()); derr != nil {
 		return derr
 	}
-	return errs.Wrap(errs.TypeConflict, err, "column %q does not convert from %s to %s", col.Name, col.Type.SQL(), c.to.SQL())
+	return errs.Wrap(errs.TypeConflict, err, "column %q does not convert from %s to %s", col.Name, sqlName(col.Type), sqlName(c.to))
 }
 
 // castExact converts a value, or raises an error that carries it when the

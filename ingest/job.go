@@ -301,7 +301,7 @@ func (j *job) openSource(ctx context.Context) (err error) {
 	for _, c := range j.rel.Columns {
 		t, err := datafile.ParseSQL(c.Type)
 		if err != nil {
-			return errs.New(errs.TypeConflict, "column %q: type %s cannot be stored", c.Name, c.Type)
+			return errs.New(errs.TypeConflict, "column %q: type %s cannot be stored: cast it to JSON or VARCHAR", c.Name, cut(c.Type))
 		}
 		j.cols = append(j.cols, inColumn{c.Name, t})
 	}
@@ -631,6 +631,7 @@ func (j *job) change(st *state) *catalog.Change {
 	case j.plan.changed && !allStale:
 		ch.Columns = j.plan.columns
 	}
+	j.res.Created, j.res.Altered = ch.Create != nil, ch.Columns != nil
 	ch.Record = record(j.g, j.o, j.operation(ch), &j.res)
 	ch.Record.Inserted, ch.Record.Deleted, ch.Record.Skipped, ch.Record.Rows = j.res.Inserted, j.res.Deleted, j.res.Skipped, j.res.Inserted
 	j.o.note(ch, &j.res)

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,7 +17,7 @@ type OptionDefault struct {
 	Least, Most int64
 }
 
-// OptionDefaults are the options of writing and of maintenance. Times are in seconds.
+// OptionDefaults are the options of writing and of maintenance.
 var OptionDefaults = []OptionDefault{
 	{"audit_required", 0, 0, 1},                                 // 1: a read is refused when the audit cannot be written
 	{"audit_retention", 2555 * 86_400, 86_400, 36_500 * 86_400}, // seconds that the audit keeps a record
@@ -38,6 +39,11 @@ var OptionDefaults = []OptionDefault{
 	{"rewrite_dead_percent", 95, 1, 100},                        // share of dead rows from which on one file is written again
 	{"stream_retention", 0, 0, 100 * 366 * 86_400},              // seconds that a stream keeps its records; 0 is its default
 	{"target_file_size", fileBytes, 1 << 20, 16 << 30},          // bytes at which a write starts another data file
+}
+
+// InSeconds reports whether an option is a time.
+func InSeconds(name string) bool {
+	return slices.Contains([]string{"audit_retention", "clean_grace", "expire_older_than", "stream_retention"}, name)
 }
 
 // CheckOption refuses unknown names and values out of range; "" removes a setting.

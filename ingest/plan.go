@@ -311,17 +311,23 @@ func (p *plan) conflict(index int, value string) error {
 
 // typeName shows a type as people and as the format know it.
 func typeName(t datafile.Type) string {
-	sql := t.SQL()
+	sql := sqlName(t)
 	if t.Nested() || strings.EqualFold(sql, t.Lake()) {
 		return sql
 	}
 	return sql + " (" + t.Lake() + ")"
 }
 
-func cut(s string) string {
-	r := []rune(s)
-	if len(r) > 40 {
-		return string(r[:40]) + "…"
+// typeChars bounds a type in an error: it may be nested without end.
+const typeChars = 120
+
+func sqlName(t datafile.Type) string { return cutAt(t.SQL(), typeChars) }
+
+func cut(s string) string { return cutAt(s, 40) }
+
+func cutAt(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
 	}
 	return s
 }

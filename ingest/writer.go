@@ -91,7 +91,8 @@ type Result struct {
 	Snapshot, Version                   int64
 	Duplicate                           bool
 	signature                           string
-	Files, InlinedDeletes, DeletesFiles int `json:"-"`
+	Created, Altered                    bool `json:"-"` // the table, its columns
+	Files, InlinedDeletes, DeletesFiles int  `json:"-"`
 }
 
 // maxAgain is how often a write goes back to do large work outside the commit

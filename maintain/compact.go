@@ -34,11 +34,12 @@ func (r *Runner) Compact(ctx context.Context, g rbac.Grant, table string, how Ho
 	if err := r.allowed(ctx, g, table); err != nil {
 		return nil, err
 	}
-	tables, _, err := r.tables(ctx, table)
+	tables, head, err := r.tables(ctx, table)
 	if err != nil {
 		return nil, err
 	}
 	out := []Compacted{}
+	ahead := int64(0) // snapshots that the tables before would have made
 	for _, t := range tables {
 		c, did, err := r.compactTable(ctx, g, t, table, how)
 		if errs.KindOf(err) == errs.NotFound && table == "" {
@@ -46,6 +47,10 @@ func (r *Runner) Compact(ctx context.Context, g rbac.Grant, table string, how Ho
 		}
 		if err != nil {
 			return out, fmt.Errorf("compact %q: %w", t.Name, err)
+		}
+		if how.DryRun {
+			c.Snapshot += ahead
+			ahead = c.Snapshot - head
 		}
 		if did || table != "" {
 			out = append(out, c)

@@ -48,6 +48,9 @@ func (r *Runner) Flush(ctx context.Context, g rbac.Grant, table string, how How)
 		if f.Rows > 0 || table != "" {
 			out = append(out, f)
 		}
+		if how.DryRun {
+			head = f.Snapshot // where the next table would begin
+		}
 	}
 	return out, nil
 }
@@ -87,15 +90,15 @@ func (f *flush) dead(ctx context.Context, table int64, how How) error {
 	if err != nil || t.Inlined == 0 || how.Due && t.Inlined < t.limits.FlushRows {
 		return err
 	}
-	if f.dryRun {
-		f.res.Rows += t.Inlined
-		return nil
-	}
 	for range rounds {
 		left := 0
 		err := f.r.windows(ctx, table, catalog.Window{Inlined: true}, func(l *look) (bool, error) {
 			files := slices.DeleteFunc(l.files, func(x catalog.File) bool { return x.Inlined == 0 })
 			for part := range slices.Chunk(files, flushFiles) {
+				if f.dryRun {
+					f.foretell(inlined(part))
+					continue
+				}
 				void, err := f.deadOf(ctx, l, part)
 				if err != nil {
 					return false, err
@@ -187,6 +190,19 @@ func (f *flush) done(rows int64, done catalog.Committed) {
 	if done.Snapshot > 0 {
 		f.res.Snapshot = done.Snapshot
 	}
+}
+
+// foretell is done of a dry run.
+func (f *flush) foretell(rows int64) {
+	f.done(rows, catalog.Committed{Snapshot: f.res.Snapshot + 1})
+}
+
+// inlined is how many rows of some files the catalog lists as dead.
+func inlined(files []catalog.File) (rows int64) {
+	for i := range files {
+		rows += files[i].Inlined
+	}
+	return rows
 }
 
 // deadRows lists the dead rows of a file up to a snapshot, ascending, each with
@@ -292,7 +308,7 @@ func (f *flush) rowsOf(ctx context.Context, table int64, it catalog.InlinedTable
 		return false, err
 	}
 	if f.dryRun {
-		f.done(in.state.Rows, catalog.Committed{})
+		f.foretell(in.state.Rows)
 		return false, nil
 	}
 	o, err := f.r.output(ctx, in.table, in.settings["compression_level"])

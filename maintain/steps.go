@@ -209,7 +209,7 @@ func (w *compaction) mergeSets(ctx context.Context, table int64, sets [][]int64)
 
 // foretell says what would be done; sizes are guessed from the rows.
 func (w *compaction) foretell(ctx context.Context, t total) (Compacted, bool, error) {
-	c, did := t.result(), false
+	c, rewrites, merges := t.result(), int64(0), int64(0)
 	tally, err := w.dead(ctx, &t)
 	if err != nil {
 		return c, false, err
@@ -228,13 +228,13 @@ func (w *compaction) foretell(ctx context.Context, t total) (Compacted, bool, er
 	m := NewMerger(t.limits)
 	merged := func(set []int64) {
 		if len(set) > 0 && tally.Merges() {
-			c.FilesAfter, did = c.FilesAfter-int64(len(set)-1), true
+			c.FilesAfter, merges = c.FilesAfter-int64(len(set)-1), 1
 		}
 	}
 	err = w.r.windows(ctx, t.table.ID, either, func(l *look) (bool, error) {
 		for _, f := range l.candidates {
 			if tally.Rewrites(f) {
-				did = true
+				rewrites = 1
 				c.BytesAfter -= f.Bytes * f.Dead / max(1, f.Rows)
 				if f.Dead >= f.Rows {
 					c.FilesAfter--
@@ -247,7 +247,8 @@ func (w *compaction) foretell(ctx context.Context, t total) (Compacted, bool, er
 	for _, set := range m.Rest() {
 		merged(set)
 	}
-	return c, did, err
+	c.Snapshot += rewrites + merges // where each kind of work fits into one commit
+	return c, rewrites+merges > 0, err
 }
 
 // sorted gives the ids of all sets, ascending.

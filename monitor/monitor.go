@@ -32,6 +32,9 @@ func Stream(name string) (string, error) {
 	if SystemTable(name) {
 		name = name[2 : len(name)-2]
 	}
+	if strings.EqualFold(name, auditStream) {
+		return "", errs.New(errs.InvalidArgument, "the stream name %s is reserved: the audit keeps itself, and audit show reads it", auditStream)
+	}
 	if name == "" || catalog.CheckTableName(Table(name), "") != nil {
 		return "", errs.New(errs.InvalidArgument, "Invalid stream name: %q. Stream names contain only letters, digits and underscores, at most 124.", short(name))
 	}
@@ -54,6 +57,5 @@ func SystemTable(name string) bool { return rbac.SystemTable(name) }
 // Own reports whether the lake writes the stream itself.
 func Own(stream string) bool { return stream == Plans || stream == Stats }
 
-// Reserved reports whether nobody may log to the stream: the lake writes it
-// itself, or its name means something else.
-func Reserved(stream string) bool { return Own(stream) || stream == "audit" }
+// auditStream would be the name of the table __audit__, which is no stream.
+const auditStream = "audit"

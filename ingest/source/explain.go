@@ -76,6 +76,8 @@ func readError(name string, e *engine.Error) error {
 		return errs.Wrap(errs.Unavailable, e, "%s: reading it needs more memory than is allowed", name)
 	case strings.Contains(message, "No files found"), strings.Contains(message, "Cannot open file"):
 		return errs.Wrap(errs.NotFound, e, "%s: no such file", name)
+	case strings.Contains(message, "expression depth"):
+		return errs.Wrap(errs.TypeConflict, e, "%s: a value is nested too deep: give its column the type JSON", name)
 	case strings.Contains(message, "encrypt"):
 		return errs.Wrap(errs.Unsupported, e, "%s: encrypted files cannot be read", name)
 	}

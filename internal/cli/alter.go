@@ -39,6 +39,7 @@ func (a *app) alterCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				a.did(true)
 				return a.printOne(object{{"table", r.Table}, {"snapshot", r.Snapshot}},
 					fmt.Sprintf("%s: altered · snapshot %d", r.Table, r.Snapshot))
 			})
@@ -78,6 +79,9 @@ func parseAlteration(cmd *cobra.Command, action string, args []string, cast bool
 		if len(args) < 2 {
 			return supertable.Alteration{}, usagef(cmd, "alter TABLE type needs COL TYPE")
 		}
+		if args[0] == "" {
+			return supertable.Alteration{}, usagef(cmd, "alter TABLE type COL TYPE: the column's name is missing")
+		}
 		return supertable.Alteration{Type: &supertable.ChangeColumnType{Name: args[0], Type: strings.Join(args[1:], " "), Cast: cast}}, nil
 	case "add":
 		add, err := parseAdd(cmd, args)
@@ -106,8 +110,11 @@ func parseAdd(cmd *cobra.Command, args []string) (*supertable.AddColumn, error) 
 		value = &literal
 		break
 	}
-	if len(typed) < 2 {
+	switch {
+	case len(typed) < 2:
 		return nil, usagef(cmd, "alter TABLE add needs COL TYPE [default V]")
+	case typed[0] == "":
+		return nil, usagef(cmd, "alter TABLE add COL TYPE: the column's name is missing")
 	}
 	return &supertable.AddColumn{Name: typed[0], Type: strings.Join(typed[1:], " "), Default: value}, nil
 }

@@ -35,6 +35,7 @@ end, and what a restore of it would refuse is an error.`,
 				if err != nil {
 					return err
 				}
+				a.did(true)
 				return a.printBackup("Backed up", r)
 			})
 		},
@@ -68,6 +69,7 @@ and the home may be others than those of the backup.`,
 				if err != nil {
 					return err
 				}
+				a.did(true)
 				return a.printBackup("Restored", r)
 			})
 		},
@@ -97,6 +99,7 @@ stays, as catalog-kept-TIME.db. A catalog that is sound is left alone, unless
 				if err != nil {
 					return err
 				}
+				a.did(true)
 				if r.Kept != "" {
 					a.note("the catalog that was there is now %s", r.Kept)
 				}

@@ -41,6 +41,10 @@ type app struct {
 	// running says that arguments and flags were accepted: an error from here
 	// on is no longer a wrong usage.
 	running bool
+	// out is the place of the result, until that is printed.
+	out *output
+	// changed says that the command changed something.
+	changed bool
 	// done says what was done before an interrupt; "" is nothing.
 	done string
 }
@@ -60,6 +64,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Wri
 	root.SetOut(a.stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	a.dropOutput()
 	if err == nil {
 		return exitDone
 	}
@@ -67,7 +72,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Wri
 		return exitDone // the reader has seen enough
 	}
 	if ctx.Err() != nil {
-		a.report(args, &failure{kind: kindCancelled, message: "interrupted, " + cmp.Or(a.done, "nothing was changed")})
+		a.report(args, &failure{kind: kindCancelled, message: "interrupted, " + cmp.Or(a.done, nothingChanged)})
 		return exitInterrupted
 	}
 	if !a.running {

@@ -96,6 +96,8 @@ func TestWriteSentence(t *testing.T) {
 		"t: 1 row inserted · snapshot 1 · version 1":              {Table: "t", Inserted: 1, Snapshot: 1, Version: 1},
 		"t: 20 rows deleted · snapshot 5 · version 3":             {Table: "t", Deleted: 20, Snapshot: 5, Version: 3},
 		"t: nothing to do · snapshot 5 · version 3":               {Table: "t", Snapshot: 5, Version: 3},
+		"t: created without rows · snapshot 1 · version 0":        {Table: "t", Snapshot: 1, Created: true},
+		"t: columns changed, no rows · snapshot 2 · version 1":    {Table: "t", Snapshot: 2, Version: 1, Altered: true},
 		"t: 2 stale skipped · snapshot 5 · version 3":             {Table: "t", SkippedStale: 2, Snapshot: 5, Version: 3},
 		"t: 1 row inserted · snapshot 1 · version 1 · already written under this id": {
 			Table: "t", Inserted: 1, Snapshot: 1, Version: 1, Duplicate: true,

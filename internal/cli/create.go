@@ -47,6 +47,7 @@ func (a *app) create(cmd *cobra.Command, readOnly *bool) error {
 		if err != nil {
 			return err
 		}
+		a.did(created)
 		s, err := st.Session(ctx, a.flags.user)
 		if err != nil {
 			return err
@@ -55,6 +56,7 @@ func (a *app) create(cmd *cobra.Command, readOnly *bool) error {
 			if err := s.SetReadOnly(ctx, *readOnly); err != nil {
 				return err
 			}
+			a.did(true)
 		}
 		return a.printOne(object{
 			{"organization", a.flags.org}, {"super", a.flags.super}, {"created", created},

@@ -27,13 +27,18 @@ func (a *app) dropCommand() *cobra.Command {
 		Use:   "drop TABLE",
 		Short: "Drop a table",
 		Long: `Drop ends a table in a new snapshot; earlier snapshots still read it. On a
-terminal it asks first, unless --yes is given; without a terminal --yes must be.`,
+terminal it asks first, unless --yes is given; without a terminal --yes must be.
+With --if-exists a table that is not there is nobody's question.`,
 		Example:           "  supertable drop orders --yes",
 		Args:              takes(1, 1, "TABLE"),
 		ValidArgsFunction: a.completeTable,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			what := fmt.Sprintf("table %q", args[0])
-			return a.drop(cmd, f, what, func(ctx context.Context, s session) (bool, error) {
+			there := func(ctx context.Context, s session) error {
+				_, err := s.Schema(ctx, args[0])
+				return err
+			}
+			return a.drop(cmd, f, what, there, func(ctx context.Context, s session) (bool, error) {
 				return s.DropTable(ctx, args[0])
 			})
 		},
@@ -51,15 +56,23 @@ terminal it asks first, unless --yes is given; without a terminal --yes must be.
 		Args:    takes(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			what := fmt.Sprintf("SuperTable %q with all its tables", a.flags.super)
-			return a.drop(cmd, f, what, func(ctx context.Context, s session) (bool, error) {
+			there := func(context.Context, session) error { return nil } // the session says it
+			return a.drop(cmd, f, what, there, func(ctx context.Context, s session) (bool, error) {
 				return true, s.DropSuperTable(ctx)
 			})
 		},
 	})
 }
 
-// drop asks and runs do. What is not there is an error unless --if-exists.
-func (a *app) drop(cmd *cobra.Command, f dropFlags, what string, do func(context.Context, session) (bool, error)) error {
+// drop asks and runs do. What is not there is an error unless --if-exists, and
+// then nobody is asked about it.
+func (a *app) drop(cmd *cobra.Command, f dropFlags, what string, there func(context.Context, session) error, do func(context.Context, session) (bool, error)) error {
+	if !f.yes && f.ifExists {
+		err := a.read(cmd.Context(), func(s session) error { return there(cmd.Context(), s) })
+		if errors.Is(err, supertable.NotFound) {
+			return a.printDropped(what, false)
+		}
+	}
 	if !f.yes {
 		sure, err := a.confirm(cmd, "Drop "+what+"?")
 		if err != nil || !sure {
@@ -83,6 +96,11 @@ func (a *app) drop(cmd *cobra.Command, f dropFlags, what string, do func(context
 	if !dropped && !f.ifExists {
 		return failf(supertable.NotFound, "Table not found: %s/%s/%s", a.flags.org, a.flags.super, cmd.Flags().Arg(0))
 	}
+	return a.printDropped(what, dropped)
+}
+
+func (a *app) printDropped(what string, dropped bool) error {
+	a.did(dropped)
 	sentence := "Dropped " + what
 	if !dropped {
 		sentence = "Nothing to drop"

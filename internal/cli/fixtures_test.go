@@ -77,7 +77,7 @@ func textFixtures(t testing.TB) []fixture {
 		fromJSON(t, "large_text", b.LargeString, `["a","",null]`),
 		fromJSON(t, "text_view", b.StringView, `["a","longer than twelve bytes",null]`),
 		build("not_utf8", b.String, func(b *array.StringBuilder) { b.Append("a\xffb"); b.Append("\xc3"); b.Append("\ufffd") }),
-		fromJSON(t, "json", b.String, `["{\"a\": [1, null]}",null]`).as("arrow.json", ""),
+		fromJSON(t, "json", b.String, `["{\"a\": [1, null]}","{x","",null]`).as("arrow.json", ""),
 		fromJSON(t, "unknown_extension", b.String, `["x",null]`).as("acme.colour", ""),
 		fromJSON(t, "blob", b.Binary, `["AP8Q","",null]`),
 		fromJSON(t, "large_blob", b.LargeBinary, `["AP8Q",null]`),

@@ -1,12 +1,32 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/supertable-go/supertable"
+)
+
+// flagWords is what the flag parser found, without the words of Go's parsers.
+func flagWords(err error) string {
+	bad := (*strconv.NumError)(nil)
+	if !errors.As(err, &bad) {
+		return err.Error()
+	}
+	want := errNumber
+	if bad.Func == "ParseBool" {
+		want = errBool
+	}
+	return strings.TrimSuffix(err.Error(), bad.Error()) + want.Error()
+}
+
+var (
+	errBool   = errors.New("want true or false")
+	errNumber = errors.New("want a whole number")
 )
 
 // durationFlag is a positive duration; zero when not given.
@@ -45,12 +65,12 @@ func (f *durationFlag) context(ctx context.Context) (context.Context, context.Ca
 }
 
 // explain makes an error that the deadline of ctx caused a timeout, whatever
-// it says itself.
-func (f *durationFlag) explain(ctx context.Context, err error) error {
+// it says itself. done says what was done before, "" is nothing.
+func (f *durationFlag) explain(ctx context.Context, err error, done string) error {
 	if err == nil || f.d == 0 || !errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, supertable.Timeout) {
 		return err
 	}
-	return failf(supertable.Timeout, "not done after %s; nothing was changed", f.d)
+	return failf(supertable.Timeout, "not done after %s; %s", f.d, cmp.Or(done, nothingChanged))
 }
 
 // numberFlag is an optional whole number.
@@ -63,7 +83,7 @@ type numberFlag struct {
 func (f *numberFlag) Set(s string) error {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		return errors.New("want a whole number")
+		return errNumber
 	}
 	f.n, f.set = n, true
 	return nil

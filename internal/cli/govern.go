@@ -84,6 +84,7 @@ masks    null, hash, email, {"type": "first", "n": 2}, {"type": "last", "n": 4},
 				if err != nil {
 					return err
 				}
+				a.did(true)
 				return a.printOne(object{{"hash", hash}}, hash)
 			})
 		},
@@ -187,6 +188,7 @@ func (a *app) deleteCommand(use, short, long, example, arg string, do func(conte
 				if err != nil {
 					return err
 				}
+				a.did(deleted)
 				sentence := "Deleted " + args[0]
 				if !deleted {
 					sentence = "There is no " + args[0]
@@ -237,6 +239,7 @@ filters: {"tenant": {"operation": "=", "type": "session", "value": "user.tenant"
 			}
 			return a.read(cmd.Context(), func(s session) error {
 				u, err := s.CreateUser(cmd.Context(), name, roles, attributes)
+				a.did(err == nil)
 				return a.printUser(u, err)
 			})
 		},
@@ -333,6 +336,7 @@ func (a *app) userModifyCommand() *cobra.Command {
 			}
 			return a.read(cmd.Context(), func(s session) error {
 				u, err := s.ModifyUser(cmd.Context(), args[0], change)
+				a.did(err == nil)
 				return a.printUser(u, err)
 			})
 		},

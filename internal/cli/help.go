@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -66,13 +67,14 @@ and table names. Load it from the shell's start file.`,
 		Args:      takes(1, 1, "SHELL: bash, zsh or fish"),
 		ValidArgs: shells,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch root := cmd.Root(); args[0] {
-			case "bash":
-				return root.GenBashCompletionV2(a.stdout, true)
-			case "zsh":
-				return root.GenZshCompletion(a.stdout)
-			case "fish":
-				return root.GenFishCompletion(a.stdout, true)
+			root := cmd.Root()
+			print := map[string]func(io.Writer) error{
+				"bash": func(w io.Writer) error { return root.GenBashCompletionV2(w, true) },
+				"zsh":  root.GenZshCompletion,
+				"fish": func(w io.Writer) error { return root.GenFishCompletion(w, true) },
+			}[args[0]]
+			if print != nil {
+				return a.result(print)
 			}
 			return usagef(cmd, "no completion for %q; choose one of %s", args[0], strings.Join(shells, ", "))
 		},

@@ -144,6 +144,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 
 func (a *app) printRollback(r supertable.RollbackResult) error {
 	out := object{{"table", r.Table}, {"from", r.From}, {"to", r.To}, {"snapshot", r.Snapshot}, {"inserted", r.Inserted}, {"deleted", r.Deleted}}
+	a.did(r.Snapshot != r.From && !r.DryRun)
 	sentence := fmt.Sprintf("%s: as at snapshot %d · %d rows back, %d gone · snapshot %d", r.Table, r.To, r.Inserted, r.Deleted, r.Snapshot)
 	switch {
 	case r.Snapshot == r.From:
@@ -171,6 +172,7 @@ the snapshot before the drop has not expired.`,
 				if err != nil {
 					return err
 				}
+				a.did(true)
 				return a.printOne(object{{"table", r.Table}, {"snapshot", r.Snapshot}}, fmt.Sprintf("%s: back · snapshot %d", r.Table, r.Snapshot))
 			})
 		},
@@ -201,6 +203,7 @@ digits, _ - and ., at most 128, and is unique without regard to case.`,
 				if err != nil {
 					return err
 				}
+				a.did(true)
 				return a.printOne(object{{"name", t.Name}, {"snapshot", t.Snapshot}}, fmt.Sprintf("Tagged snapshot %d: %s", t.Snapshot, t.Name))
 			})
 		},
@@ -245,6 +248,7 @@ func (a *app) tagDeleteCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				a.did(deleted)
 				sentence := "Removed tag " + args[0]
 				if !deleted {
 					sentence = "There is no tag " + args[0]

@@ -192,3 +192,147 @@ func TestShellFromAPipe(t *testing.T) {
 		t.Error("a pipe leaves a history")
 	}
 }
+
+// TestJSONColumnsComeBackTheSame writes what query printed and compares: a JSON
+// value is a value, not the text of one.
+func TestJSONColumnsComeBackTheSame(t *testing.T) {
+	l := newLake(t)
+	l.ok("", "create")
+	const sql = `select * from (values
+		(1, '{"x": 1.5, "y": [true, null, "a\nb"]}'::json, {'a': '[1]'::json}, ['"t"'::json, null], map {'k': '{}'::json}, -0.0::double),
+		(2, null, {'a': null}, [], map {}, 0.0), (3, '12345678901234567890123', null, null, null, null)
+		) v(id, j, s, l, m, z) order by id`
+	want := `{"id":1,"j":{"x":1.5,"y":[true,null,"a\nb"]},"s":{"a":[1]},"l":["t",null],"m":{"k":{}},"z":-0.0}` + "\n" +
+		`{"id":2,"j":null,"s":{"a":null},"l":[],"m":{},"z":0}` + "\n" +
+		`{"id":3,"j":12345678901234567890123,"s":null,"l":null,"m":null,"z":null}` + "\n"
+	file := filepath.Join(t.TempDir(), "out.ndjson")
+	l.ok("", "query", sql, "--format", "ndjson", "-o", file)
+	if got, err := os.ReadFile(file); err != nil || string(got) != want {
+		t.Fatalf("%v\n%s\nwant\n%s", err, got, want)
+	}
+	l.ok("", "write", "t", file, "--quiet", "--columns", "id:integer,j:json,s:struct(a json),l:json[],m:map(varchar, json),z:double")
+	if got := l.ok("", "query", "select * from t order by id", "--format", "ndjson"); got != want {
+		t.Errorf("comes back as\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestNDJSONIsOneObjectALine holds it of every command that prints one.
+func TestNDJSONIsOneObjectALine(t *testing.T) {
+	l := newLake(t)
+	file := l.file("a.csv", "id,n\n1,\"two\nlines\"\n2,b\n")
+	role := l.file("role.json", "{\n \"role\": \"reader\",\n \"filters\": {\"n\":\n \"b\"}\n}")
+	user := l.file("user.json", "{\n \"username\": \"bob\",\n \"roles\": [],\n \"attributes\": {\"a\":\n 1}}")
+	pipe := l.file("pipe.json", `{"name":"p","area":"in","table":"q","checks":[`+"\n"+`{"expr":"id > 1"}]}`)
+	for _, command := range []string{
+		"create", "write t " + file, "stage put in " + file, "stage list", "stage show in a.csv", "stage tree", "stage load in --into s", "stage history",
+		"role create " + role, "role list", "role history", "user create " + user, "user list", "user show bob", "access superuser",
+		"pipe create " + pipe, "pipe list", "pipe run p", "tables", "schema t", "history", "option list", "meta", "meta t", "tag create x", "tag list",
+		"changes --from 0", "diff t --from 0 --to 1", "plans", "write-stats", "audit show", "audit verify", "check", "version",
+		"flush --dry-run", "compact", "expire --keep-last 1 --dry-run", "clean --dry-run", "maintain --dry-run", "maintain",
+	} {
+		out := l.ok("", append(strings.Fields(command), "--format", "ndjson")...)
+		if out == "" && !strings.HasPrefix(command, "compact") {
+			t.Errorf("%s printed nothing", command)
+		}
+		for line := range strings.Lines(out) {
+			if err := json.Unmarshal([]byte(line), &map[string]any{}); err != nil {
+				t.Errorf("%s: line %q: %v", command, line, err)
+			}
+		}
+	}
+}
+
+// TestRefusals are errors of the commands that name the thing and the way out.
+func TestRefusals(t *testing.T) {
+	l := newLake(t)
+	nested := strings.Repeat(`{"b":`, 200) + "1" + strings.Repeat("}", 200)
+	listed := l.file("listed.json", `{"a":`+strings.Repeat("[", 200)+"1"+strings.Repeat("]", 200)+"}")
+	l.ok("id\n1\n", "write", "t", "-", "--input-format", "csv")
+	for _, c := range []struct {
+		stdin string
+		args  []string
+		code  int
+		want  string
+	}{
+		{"id\n1\n", []string{"write", "t", "-", "--input-format", "csv", "--write-id", ""}, exitFailed, "--write-id is empty: give an id, or leave the flag out"},
+		{"", []string{"alter", "t", "add", "h", "hugeint"}, exitFailed, `column "h": HUGEINT cannot be stored: cast it to DECIMAL(38,0) or VARCHAR`},
+		{"", []string{"alter", "t", "type", "id", "hugeint"}, exitFailed, `column "id": HUGEINT cannot be stored: cast it to DECIMAL(38,0) or VARCHAR`},
+		{"", []string{"alter", "t", "type", "id", "hugeint", "--cast"}, exitFailed, `column "id": HUGEINT cannot be stored: cast it to DECIMAL(38,0) or VARCHAR`},
+		{"", []string{"alter", "t", "add", "", "int"}, exitUsage, "alter TABLE add COL TYPE: the column's name is missing (see 'supertable help alter')"},
+		{"{}", []string{"monitor", "log", "audit", "-"}, exitFailed, "the stream name audit is reserved: the audit keeps itself, and audit show reads it"},
+		{`{"a":` + nested + `}`, []string{"write", "d", "-", "--input-format", "json"}, exitFailed, `column "a": type STRUCT(b STRUCT(b STRUCT(b STRUCT(b STRU… cannot be stored: cast it to JSON or VARCHAR`},
+		{"", []string{"write", "d", listed}, exitFailed, "listed.json: a value is nested too deep: give its column the type JSON"},
+	} {
+		code, out, errs := l.run(c.stdin, c.args...)
+		if code != c.code || out != "" || errs != "supertable: "+c.want+"\n" {
+			t.Errorf("%.80q: exit %d, stdout %q, stderr %s", c.args, code, out, errs)
+		}
+	}
+	code, _, errs := l.run("", "alter", "t", "add", "x", strings.Repeat("struct(b ", 100)+"int"+strings.Repeat(")", 100))
+	if code != exitFailed || len(errs) > 200 {
+		t.Errorf("a type without end: exit %d, %s", code, errs)
+	}
+	l.ok(`{"a":`+nested+`}`, "write", "d", "-", "--input-format", "json", "--columns", "a:json") // the way out
+}
+
+// TestTimesOfOptions are durations as everywhere, or seconds.
+func TestTimesOfOptions(t *testing.T) {
+	l := newLake(t)
+	l.ok("", "create")
+	for setting, want := range map[string]string{
+		"expire_older_than=7d": "604800", "EXPIRE_OLDER_THAN=2w": "1209600", "clean_grace=90s": "90", "clean_grace=1h30m": "5400", "clean_grace=0s": "0",
+		"stream_retention=3d": "259200", "audit_retention=100d": "8640000", "clean_grace=77": "77", "expire_older_than=": "0", "target_file_size=2097152": "2097152",
+	} {
+		var list []struct{ Value string }
+		if err := json.Unmarshal([]byte(l.ok("", "option", "set", setting, "--format", "json")), &list); err != nil || len(list) != 1 || list[0].Value != want {
+			t.Errorf("%s: %v (%v), want %s", setting, list, err, want)
+		}
+	}
+	for setting, want := range map[string]string{
+		"clean_grace=soon":       "option clean_grace: want a duration such as 90s, 1h30m, 7d, 2w, or a number of seconds",
+		"clean_grace=1.5s":       "option clean_grace: want whole seconds",
+		"clean_grace=100000w":    "option clean_grace: the duration is longer than 292 years",
+		"expire_older_than=200w": "",
+		"clean_grace=1000w":      `option clean_grace takes a whole number from 0 to 315360000, not "604800000"`,
+		"target_file_size=7d":    `option target_file_size takes a whole number from 1048576 to 17179869184, not "7d"`,
+		"nope=7d":                `unknown option "nope"`,
+	} {
+		code, _, errs := l.run("", "option", "set", setting)
+		if (code == exitDone) != (want == "") || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit %d, %s", setting, code, errs)
+		}
+	}
+}
+
+// TestDropIfExistsAsksNobodyAboutWhatIsNotThere runs without a terminal.
+func TestDropIfExistsAsksNobodyAboutWhatIsNotThere(t *testing.T) {
+	l := newLake(t)
+	for _, command := range []string{"drop t --if-exists", "drop-super --if-exists"} {
+		if got := l.ok("", append(strings.Fields(command), "--format", "json")...); got != `{"dropped":false}`+"\n" {
+			t.Errorf("%s of nothing: %s", command, got)
+		}
+	}
+	l.ok("id\n1\n", "write", "t", "-", "--input-format", "csv")
+	if got := l.ok("", "drop", "none", "--if-exists", "--format", "json"); got != `{"dropped":false}`+"\n" {
+		t.Errorf("a missing table: %s", got)
+	}
+	for _, command := range []string{"drop t --if-exists", "drop-super --if-exists", "drop none"} {
+		if code, _, errs := l.run("", strings.Fields(command)...); code != exitUsage || !strings.Contains(errs, "give --yes") {
+			t.Errorf("%s: exit %d, %s", command, code, errs)
+		}
+	}
+}
+
+// TestAWriteWithoutRowsSaysWhatItDid: a table that appears, a column, nothing.
+func TestAWriteWithoutRowsSaysWhatItDid(t *testing.T) {
+	l := newLake(t)
+	for _, c := range []struct{ header, want string }{
+		{"id\n", "t: created without rows · snapshot 1 · version 0\n"},
+		{"id\n", "t: nothing to do · snapshot 1 · version 0\n"},
+		{"id,n\n", "t: columns changed, no rows · snapshot 2 · version 1\n"},
+	} {
+		if got := l.ok(c.header, "write", "t", "-", "--input-format", "csv"); got != c.want {
+			t.Errorf("%q: %s", c.header, got)
+		}
+	}
+}

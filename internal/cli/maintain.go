@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,14 @@ func flushRows(list []supertable.FlushResult, dry bool) []flushJSON {
 	return out
 }
 
+// piecemeal notes that a command commits piece after piece: when it is
+// interrupted, some of it may be done.
+func (a *app) piecemeal(dry bool) {
+	if !dry {
+		a.done = stays
+	}
+}
+
 func (a *app) compactCommand() *cobra.Command {
 	var dry bool
 	cmd := &cobra.Command{
@@ -87,16 +96,23 @@ the old files stay until expire and clean let them go.`,
 		ValidArgsFunction: a.completeTable,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.read(cmd.Context(), func(s session) error {
+				a.piecemeal(dry)
 				list, err := s.Compact(cmd.Context(), first(args), &supertable.MaintainOptions{DryRun: dry})
 				if err != nil {
 					return err
 				}
+				a.did(!dry && slices.ContainsFunc(list, compacted))
 				return a.printList(compactListing(list, dry))
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, dryRunHelp)
 	return cmd
+}
+
+// compacted tells a table of which files were written again.
+func compacted(c supertable.CompactResult) bool {
+	return c.FilesBefore != c.FilesAfter || c.BytesBefore != c.BytesAfter
 }
 
 func compactListing(list []supertable.CompactResult, dry bool) listing {
@@ -132,10 +148,12 @@ retained snapshot answers as before.`,
 		ValidArgsFunction: a.completeTable,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.read(cmd.Context(), func(s session) error {
+				a.piecemeal(dry)
 				list, err := s.Flush(cmd.Context(), first(args), &supertable.MaintainOptions{DryRun: dry})
 				if err != nil {
 					return err
 				}
+				a.did(!dry && slices.ContainsFunc(list, func(f supertable.FlushResult) bool { return f.Rows > 0 }))
 				l := listing{columns: []string{"table", "rows", "snapshot"}}
 				for _, f := range list {
 					l.rows = append(l.rows, []any{f.Table, f.Rows, f.Snapshot})
@@ -174,6 +192,7 @@ that only the removed ones named go at the next clean.`,
 				o.OlderThan = &older.d
 			}
 			return a.read(cmd.Context(), func(s session) error {
+				a.piecemeal(dry)
 				gone, err := s.Expire(cmd.Context(), o)
 				if !keep.set && !older.set && supertable.KindOf(err) == supertable.InvalidArgument {
 					return usagef(cmd, "expire needs --keep-last or --older-than, or one of the options expire_keep_last and expire_older_than")
@@ -181,6 +200,7 @@ that only the removed ones named go at the next clean.`,
 				if err != nil {
 					return err
 				}
+				a.did(!dry && len(gone) > 0)
 				return a.printExpired(expireJSON{gone, dry})
 			})
 		},
@@ -221,10 +241,12 @@ writes and queries always stay.`,
 				o.Grace = &grace.d
 			}
 			return a.read(cmd.Context(), func(s session) error {
+				a.piecemeal(dry)
 				removed, err := s.Clean(cmd.Context(), o)
 				if err != nil {
 					return err
 				}
+				a.did(!dry && len(removed) > 0)
 				return a.printRemoved(cleanJSON{removed, dry})
 			})
 		},
@@ -297,6 +319,7 @@ until it is interrupted. See option list for the limits.`,
 }
 
 func (a *app) maintainOnce(ctx context.Context, s session, dry bool) error {
+	a.piecemeal(dry)
 	r, err := s.Maintain(ctx, &supertable.MaintainOptions{DryRun: dry})
 	if err != nil {
 		return err
@@ -315,12 +338,13 @@ func (a *app) maintainOnce(ctx context.Context, s session, dry bool) error {
 	for _, path := range r.Removed {
 		l.rows = append(l.rows, []any{"clean", path, "file"})
 	}
+	a.did(!dry && len(l.rows) > 0)
 	sentence := "Maintained"
 	switch {
-	case dry:
-		sentence = "Would do"
 	case len(l.rows) == 0:
 		sentence = "Nothing to do"
+	case dry:
+		sentence = "Would do"
 	}
 	return a.printNested(out, l, sentence)
 }

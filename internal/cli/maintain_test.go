@@ -33,15 +33,16 @@ func TestMaintenanceCommands(t *testing.T) {
 		{"write t " + filepath.Join(dir, "a.csv") + " --key k --quiet --format ndjson", "", 0},
 		{"write t " + filepath.Join(dir, "b.csv") + " --key k --quiet --format ndjson", "", 0},
 		{"write t " + filepath.Join(dir, "gone.csv") + " --key k --delete --quiet --format ndjson", "", 0},
-		{"flush --dry-run --format json", `[{"table":"t","rows":1,"snapshot":3,"dry_run":true}]`, 0},
+		{"flush --dry-run --format json", `[{"table":"t","rows":1,"snapshot":4,"dry_run":true}]`, 0},
 		{"flush t --format json", `[{"table":"t","rows":1,"snapshot":4}]`, 0},
 		{"flush t --format json", `[{"table":"t","rows":0,"snapshot":4}]`, 0},
 		{"flush --format json", `[]`, 0},
-		{"compact --dry-run --format json", `[{"table":"t","files_before":2,"files_after":1,"bytes_before":N,"bytes_after":N,"snapshot":4,"dry_run":true}]`, 0},
+		{"compact --dry-run --format json", `[{"table":"t","files_before":2,"files_after":1,"bytes_before":N,"bytes_after":N,"snapshot":6,"dry_run":true}]`, 0},
 		{"compact --format json", `[{"table":"t","files_before":2,"files_after":1,"bytes_before":N,"bytes_after":N,"snapshot":6}]`, 0},
 		{"compact t --format csv", "", 0},
 		{"compact none --format json", `{"error":{"kind":"not_found","message":"Table not found: default/main/none"}}`, 1},
 		{"maintain --format json", `{"flush":[],"compact":[],"expire":{"expired":[]},"clean":{"removed":[]}}`, 0},
+		{"maintain --dry-run", "Nothing to do", 0},
 		{"expire --format json", "", 2},
 		{"expire --keep-last 0", "", 2},
 		{"expire --keep-last few", "", 2},
@@ -72,6 +73,28 @@ func TestMaintenanceCommands(t *testing.T) {
 	}
 }
 
+// TestADryRunNamesTheSnapshotsOfARealOne holds it over several tables, each
+// with a commit of its own.
+func TestADryRunNamesTheSnapshotsOfARealOne(t *testing.T) {
+	l := newLake(t)
+	for _, table := range []string{"a", "b"} {
+		l.ok("k\n1\n", "write", table, "-", "--input-format", "csv")
+		l.ok("k\n2\n", "write", table, "-", "--input-format", "csv")
+	}
+	for _, verb := range []string{"flush", "compact"} {
+		foretold := strings.ReplaceAll(l.ok("", verb, "--dry-run", "--format", "json"), `,"dry_run":true`, "")
+		done := l.ok("", verb, "--format", "json")
+		bytes := regexp.MustCompile(`"bytes_after":\d+`)
+		if got, want := bytes.ReplaceAllString(foretold, ""), bytes.ReplaceAllString(done, ""); got != want || got == "[]\n" {
+			t.Errorf("%s: foretold %s, done %s", verb, got, want)
+		}
+		for _, table := range []string{"a", "b"} { // something to compact
+			l.ok("k\n3\n", "write", table, "-", "--input-format", "csv")
+			l.ok("", "flush", table)
+		}
+	}
+}
+
 // TestMaintainEvery goes on until it is interrupted.
 func TestMaintainEvery(t *testing.T) {
 	l := newLake(t)
@@ -81,7 +104,7 @@ func TestMaintainEvery(t *testing.T) {
 	var out, errs bytes.Buffer
 	lines := &watched{w: &out, want: 3, then: cancel}
 	code := Run(ctx, []string{"--home", l.home, "maintain", "--every", "10ms", "--format", "json"}, strings.NewReader(""), lines, &errs)
-	if code != 130 {
+	if code != 130 || errs.String() != `{"error":{"kind":"cancelled","message":"interrupted, what was done before stays"}}`+"\n" {
 		t.Errorf("exit %d, %s", code, errs.String())
 	}
 	for line := range strings.Lines(out.String()) {

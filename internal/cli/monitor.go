@@ -85,7 +85,7 @@ func (a *app) runMonitorLog(cmd *cobra.Command, stream, file string, f *logFlags
 		if cerr := l.Close(); cerr != nil { // what was logged is not all there: that comes first
 			return cerr
 		}
-		if logged > 0 {
+		if a.did(logged > 0); logged > 0 {
 			a.done = plural(logged, "record") + " logged before"
 		}
 		return err

@@ -133,6 +133,7 @@ func (a *app) createForWrite(ctx context.Context, lake *supertable.Lake) (*super
 	}
 	st, created, err := lake.Create(ctx, a.flags.org, a.flags.super, nil)
 	if err == nil && created {
+		a.did(true)
 		a.note("created SuperTable %s", a.flags.super)
 	}
 	return st, err

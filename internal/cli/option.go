@@ -1,7 +1,12 @@
 package cli
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -39,9 +44,10 @@ func (a *app) optionListCommand() *cobra.Command {
 
 func (a *app) optionSetCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "set [TABLE] NAME=VALUE",
-		Short:   "Set an option",
-		Long:    "Set sets an option of the SuperTable or of one table. NAME= without a value removes the setting.",
+		Use:   "set [TABLE] NAME=VALUE",
+		Short: "Set an option",
+		Long: `Set sets an option of the SuperTable or of one table. NAME= without a value
+removes the setting. A time is a duration (90s, 7d, 2w) or a number of seconds.`,
 		Example: "  supertable option set orders target_file_size=268435456",
 		Args:    takes(1, 2, "[TABLE] NAME=VALUE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,9 +60,14 @@ func (a *app) optionSetCommand() *cobra.Command {
 				return usagef(cmd, "option set: want NAME=VALUE, got %q", setting)
 			}
 			return a.read(cmd.Context(), func(s session) error {
+				value, err := optionValue(cmd.Context(), s, table, name, value)
+				if err != nil {
+					return err
+				}
 				if err := s.SetOption(cmd.Context(), table, name, value); err != nil {
 					return err
 				}
+				a.did(true)
 				list, err := s.Options(cmd.Context(), table)
 				if err != nil {
 					return err
@@ -65,6 +76,33 @@ func (a *app) optionSetCommand() *cobra.Command {
 			})
 		},
 	}
+}
+
+// optionValue gives the seconds of an option that is a time and was given as a
+// duration, any other value as it is.
+func optionValue(ctx context.Context, s session, table, name, value string) (string, error) {
+	if _, err := strconv.ParseInt(value, 10, 64); err == nil || value == "" {
+		return value, nil
+	}
+	list, err := s.Options(ctx, table)
+	if err != nil {
+		return "", err
+	}
+	is := slices.IndexFunc(list, func(o supertable.Option) bool { return o.Seconds && strings.EqualFold(o.Name, name) })
+	if is < 0 {
+		return value, nil
+	}
+	d, err := parseDuration(value)
+	switch {
+	case errors.Is(err, errDuration):
+		err = errors.New(err.Error() + ", or a number of seconds")
+	case d%time.Second != 0:
+		err = errors.New("want whole seconds")
+	}
+	if err != nil {
+		return "", failf(supertable.InvalidArgument, "option %s: %v", list[is].Name, err)
+	}
+	return strconv.FormatInt(int64(d/time.Second), 10), nil
 }
 
 // optionListing lists the option name, or all when it is "".

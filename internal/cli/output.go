@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -27,6 +28,20 @@ type stdout struct {
 	broken bool
 }
 
+// sink remembers why it could not be written to, whatever a printer makes of it.
+type sink struct {
+	io.Writer
+	err error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.Writer.Write(p)
+	if err != nil {
+		s.err = err
+	}
+	return n, err
+}
+
 func (s *stdout) Write(p []byte) (int, error) {
 	n, err := s.w.Write(p)
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
@@ -39,54 +54,118 @@ func (s *stdout) Write(p []byte) (int, error) {
 // not at all.
 type output struct {
 	*bufio.Writer
+	to   *sink
 	file *os.File // nil for stdout
-	temp string   // the file's name until it is whole; "" when written in place
-	name string
+	path string   // of the file when it is whole
+	temp string   // and until then; "" when written in place
+	name string   // as errors say it
+}
+
+func newOutput(w io.Writer, name string) *output {
+	to := &sink{Writer: w}
+	return &output{Writer: bufio.NewWriterSize(to, outputBuffer), to: to, name: name}
 }
 
 // result prints a result through print and makes it final when print succeeds.
 func (a *app) result(print func(w io.Writer) error) error {
-	o, err := a.openOutput()
-	if err != nil {
+	if err := a.prepareOutput(); err != nil {
 		return err
 	}
-	if err := print(o); err != nil {
+	o := a.out
+	a.out = nil
+	err := print(o)
+	switch {
+	case err == nil:
+		err = o.commit()
+	case o.to.err != nil:
+		o.abort()
+		err = o.to.err
+	default:
 		o.abort()
 		return err
 	}
-	return o.commit()
+	if err == nil || a.stdout.broken {
+		return err
+	}
+	return a.unwritten(o.name, err)
 }
+
+// prepareOutput opens the place of the result, so that a command that cannot
+// tell what it did does nothing.
+func (a *app) prepareOutput() (err error) {
+	if a.out == nil {
+		a.out, err = a.openOutput()
+	}
+	return err
+}
+
+// dropOutput ends a command that came to no result.
+func (a *app) dropOutput() {
+	if a.out != nil {
+		a.out.abort()
+	}
+}
+
+// unwritten is the error of a result that could not be written: a script that
+// takes it for a command that failed must not do a change twice.
+func (a *app) unwritten(name string, err error) error {
+	message := fmt.Sprintf("%s: %v", name, cause(err))
+	if a.changed {
+		message = "the change was made, but its result could not be written: " + message
+	}
+	return failf(supertable.Unavailable, "%s", message)
+}
+
+// did notes what the command has done: whatever fails later must not look as
+// if nothing was changed.
+func (a *app) did(something bool) {
+	if something {
+		a.changed = true
+		a.done = stays
+	}
+}
+
+// What is said of the work of a command that was interrupted.
+const (
+	nothingChanged = "nothing was changed"
+	stays          = "what was done before stays"
+)
 
 func (a *app) openOutput() (*output, error) {
 	name := a.flags.output
 	if name == "" || name == "-" {
-		return &output{Writer: bufio.NewWriterSize(a.stdout, outputBuffer)}, nil
+		return newOutput(a.stdout, "standard output"), nil
 	}
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real // replace the file, not the link to it
 	}
-	o := &output{name: name}
 	mode := fs.FileMode(0o666)
 	if info, err := os.Stat(name); err == nil {
 		if info.IsDir() {
 			return nil, failf(supertable.InvalidArgument, "-o %s is a folder", a.flags.output)
 		}
 		if !info.Mode().IsRegular() { // a device or a pipe: there is nothing to rename onto
-			return o.open(name, os.O_WRONLY, mode)
+			return openFile(name, name, os.O_WRONLY, mode)
 		}
 		mode = info.Mode().Perm()
 	}
-	o.temp = filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+strings.ToLower(rand.Text()[:10])+".tmp")
-	return o.open(o.temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+strings.ToLower(rand.Text()[:10])+".tmp")
+	o, err := openFile(name, temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return nil, err
+	}
+	o.temp = temp
+	return o, nil
 }
 
-func (o *output) open(path string, flag int, mode fs.FileMode) (*output, error) {
+// openFile opens path for the sake of the file name.
+func openFile(name, path string, flag int, mode fs.FileMode) (*output, error) {
 	f, err := os.OpenFile(path, flag, mode)
 	if err != nil {
-		return nil, fileError(o.name, err)
+		return nil, fileError(name, err)
 	}
-	o.file = f
-	o.Writer = bufio.NewWriterSize(f, outputBuffer)
+	o := newOutput(f, fmt.Sprintf("file %q", name))
+	o.file, o.path = f, name
 	return o, nil
 }
 
@@ -103,13 +182,12 @@ func (o *output) commit() error {
 		err = e
 	}
 	if err == nil && o.temp != "" {
-		err = os.Rename(o.temp, o.name)
+		err = os.Rename(o.temp, o.path)
 	}
 	if err != nil {
 		o.remove()
-		return fileError(o.name, err)
 	}
-	return nil
+	return err
 }
 
 // abort drops what is still held back, and the unfinished file.
@@ -126,15 +204,19 @@ func (o *output) remove() {
 	}
 }
 
-// fileError names the file as the caller did, with the kind that fits.
-func fileError(name string, err error) error {
-	cause := err
+// cause is an error of the file system without the path that it met.
+func cause(err error) error {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
-		cause = p.Err
+		return p.Err
 	}
 	if l := (*os.LinkError)(nil); errors.As(err, &l) {
-		cause = l.Err
+		return l.Err
 	}
+	return err
+}
+
+// fileError names the file as the caller did, with the kind that fits.
+func fileError(name string, err error) error {
 	kind := supertable.InvalidArgument
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -142,7 +224,7 @@ func fileError(name string, err error) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		kind = supertable.Unavailable
 	}
-	return failf(kind, "file %q: %v", name, cause)
+	return failf(kind, "file %q: %v", name, cause(err))
 }
 
 // isTerminal reports whether s is an *os.File on a terminal.

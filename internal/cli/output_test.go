@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -101,5 +102,93 @@ func TestResultThatFailsEarlyPrintsNothing(t *testing.T) {
 	err := a.result(func(w io.Writer) error { writeString(w, "half"); return io.ErrUnexpectedEOF })
 	if err == nil || out.Len() != 0 {
 		t.Errorf("%v, printed %q", err, out.String())
+	}
+}
+
+// TestABadTargetStopsBeforeTheChange: a script that tries again must not do a
+// change twice, and nothing is left of a target whose command failed.
+func TestABadTargetStopsBeforeTheChange(t *testing.T) {
+	l, dir := newLake(t), t.TempDir()
+	file := l.file("a.csv", "id\n1\n")
+	l.ok("", "write", "t", file)
+	l.ok("", "write", "gone", file)
+	l.ok("", "drop", "gone", "--yes")
+	state := func() string {
+		return l.ok("", "history") + l.ok("", "tables") + l.ok("", "stage", "list") + l.ok("", "role", "list") + l.ok("", "option", "list") + l.ok("", "tag", "list")
+	}
+	before := state()
+	for _, command := range []string{
+		"write t " + file, "write new " + file, "stage put in " + file, "drop t --yes", "drop-super --yes", "undrop gone", "alter t add x int", "flush", "compact",
+		"expire --keep-last 1", "clean --grace 0s", "maintain", "rollback t --to 1", "tag create x", "option set clean_grace=5", "role create " + file, "create",
+	} {
+		for target, kind := range map[string]string{filepath.Join(dir, "none", "x"): "not_found", dir: "invalid_argument"} {
+			code, out, errs := l.run("", append(strings.Fields(command), "-o", target, "--format", "json")...)
+			if code != exitFailed || out != "" || !strings.Contains(errs, `"`+kind+`"`) {
+				t.Errorf("%s -o %s: exit %d, stdout %q, stderr %q", command, target, code, out, errs)
+			}
+		}
+	}
+	if after := state(); after != before {
+		t.Errorf("before\n%s\nafter\n%s", before, after)
+	}
+	for _, command := range []string{"query nope", "write 9lives " + file, "query x --limit 0", "tables --super none", "drop t", "rollback t --to 99"} {
+		if code, _, _ := l.run("", append(strings.Fields(command), "-o", filepath.Join(dir, "out"))...); code == exitDone || names(t, dir) != "" {
+			t.Errorf("%s: exit %d, files %q", command, code, names(t, dir))
+		}
+	}
+	if l.ok("", "completion", "bash", "-o", filepath.Join(dir, "out")); names(t, dir) != "out" {
+		t.Errorf("files %q", names(t, dir))
+	}
+	if code, _, errs := l.run("", "pipe", "watch", "-o", filepath.Join(dir, "out2")); code != exitUsage || names(t, dir) != "out" {
+		t.Errorf("pipe watch -o: exit %d, %s", code, errs)
+	}
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
+}
+
+// TestAResultThatCannotBeWritten: the error says whether something was changed.
+func TestAResultThatCannotBeWritten(t *testing.T) {
+	l := newLake(t)
+	file := l.file("a.csv", "id\n1\n")
+	l.ok("", "create")
+	const lost = "the change was made, but its result could not be written: "
+	for _, c := range []struct{ args, want string }{
+		{"write t " + file + " --write-id w", lost},
+		{"write t " + file + " --write-id w", ""}, // not written again
+		{"stage put in " + file, lost},
+		{"stage load in --into u", lost},
+		{"alter t add x int", lost},
+		{"option set t target_file_size=1048576", lost},
+		{"tag create x", lost},
+		{"flush --dry-run", ""},
+		{"flush", lost},
+		{"flush", ""},
+		{"rollback t --to 1 --dry-run", ""},
+		{"rollback t --to 1", lost},
+		{"drop t --yes", lost},
+		{"drop t --yes --if-exists", ""},
+		{"undrop t", lost},
+		{"query x", ""},
+		{"changes t --from 0", ""},
+		{"tables", ""},
+		{"meta", ""},
+		{"create", ""},
+		{"drop-super --yes", lost},
+	} {
+		args := append(strings.Fields(c.args), "--format", "json", "--home", l.home, "--quiet")
+		if strings.HasPrefix(c.args, "query") {
+			args[1] = "select range from range(100000)" // more than is held back
+		}
+		var errs strings.Builder
+		code := Run(t.Context(), args, strings.NewReader(""), fullDisk{}, &errs)
+		want := `{"error":{"kind":"unavailable","message":"` + c.want + `standard output: no space left on device"}}` + "\n"
+		if code != exitFailed || errs.String() != want {
+			t.Errorf("%s: exit %d, %s", c.args, code, errs.String())
+		}
 	}
 }

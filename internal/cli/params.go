@@ -23,21 +23,23 @@ func parseParam(s string) (name string, value any, err error) {
 	return name, parseValue(text), nil
 }
 
-// parseParams reads all --param; a name may come once.
+// parseParams reads all --param; a name may come once, whatever its case, as
+// SQL tells no case apart.
 func parseParams(list []string) (map[string]any, error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
-	out := make(map[string]any, len(list))
+	out, seen := make(map[string]any, len(list)), make(map[string]bool, len(list))
 	for _, s := range list {
 		name, value, err := parseParam(s)
 		if err != nil {
 			return nil, err
 		}
-		if _, again := out[name]; again {
+		key := strings.ToLower(name)
+		if seen[key] {
 			return nil, errors.New("$" + name + " is given twice")
 		}
-		out[name] = value
+		out[name], seen[key] = value, true
 	}
 	return out, nil
 }

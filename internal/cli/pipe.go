@@ -52,6 +52,7 @@ func (a *app) pipeCreateCommand() *cobra.Command {
 				if err := s.CreatePipe(cmd.Context(), p); err != nil {
 					return err
 				}
+				a.did(true)
 				return a.printOne(object{{"name", p.Name}}, "Created pipe "+p.Name)
 			})
 		},
@@ -138,6 +139,9 @@ moment is noted on standard error and tried again.`,
 		Example: "  supertable pipe watch orders --every 10s",
 		Args:    takes(0, 1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if a.flags.output != "" {
+				return usagef(cmd, "pipe watch has no last line: it prints on stdout and takes no -o")
+			}
 			ctx := cmd.Context()
 			return a.read(ctx, func(s session) error {
 				var broken error
@@ -168,16 +172,18 @@ moment is noted on standard error and tried again.`,
 
 // printWatched prints rows that have no last one.
 func (a *app) printWatched(pipe string, rows []supertable.LoadResult) error {
-	l := loadListing(rows)
-	if slices.Contains([]string{formatJSON, formatNDJSON}, a.flags.format) {
-		return l.writeNDJSON(a.stdout)
-	}
-	var b strings.Builder
-	for _, r := range rows {
-		b.WriteString(printable(loadSentence(pipe, r)) + "\n")
-	}
-	_, err := io.WriteString(a.stdout, b.String())
-	return err
+	a.did(slices.ContainsFunc(rows, settled))
+	return a.result(func(w io.Writer) error {
+		if slices.Contains([]string{formatJSON, formatNDJSON}, a.flags.format) {
+			return loadListing(rows).writeNDJSON(w)
+		}
+		var b strings.Builder
+		for _, r := range rows {
+			b.WriteString(printable(loadSentence(pipe, r)) + "\n")
+		}
+		_, err := io.WriteString(w, b.String())
+		return err
+	})
 }
 
 func loadSentence(pipe string, r supertable.LoadResult) string {
@@ -224,6 +230,7 @@ func (a *app) pipeEnableCommand(verb string, on bool) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				a.did(true)
 				return a.printOne(object{{"name", p.Name}, {"enabled", p.Enabled}}, title+"d pipe "+p.Name)
 			})
 		},

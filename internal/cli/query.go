@@ -31,8 +31,9 @@ The text is the argument, or the file of -f; -f - is standard input.
 else as text; name='007' is text.
 
 The table form cuts cells after 400 characters; the other forms never cut. CSV
-is RFC 4180 with the line ends of Unix; arrow is the IPC stream format. With -o
-the file appears whole or not at all.`
+is RFC 4180 with the line ends of Unix; arrow is the IPC stream format; in JSON,
+what a column of type JSON holds is a value. With -o the file appears whole or
+not at all.`
 
 func (a *app) queryCommand() *cobra.Command {
 	var f queryFlags
@@ -62,6 +63,9 @@ func (f *queryFlags) options(cmd *cobra.Command) (*supertable.QueryOptions, erro
 	if f.limit.set && f.limit.n < 1 {
 		return nil, usagef(cmd, "--limit must be at least 1")
 	}
+	if f.atVersion.set && f.atTime.text != "" {
+		return nil, usagef(cmd, "--at-version and --at-time exclude each other")
+	}
 	params, err := parseParams(f.params)
 	if err != nil {
 		return nil, usagef(cmd, "--param: %v", err)
@@ -86,7 +90,7 @@ func (a *app) runQuery(cmd *cobra.Command, args []string, f *queryFlags) error {
 	defer cancel()
 	text, err := a.queryText(ctx, args, f.file)
 	if err != nil {
-		return f.timeout.explain(ctx, err)
+		return f.timeout.explain(ctx, err, a.done)
 	}
 	err = a.readFor(ctx, text, func(s session) error {
 		report, err := a.printQuery(ctx, s, text, o)
@@ -95,7 +99,7 @@ func (a *app) runQuery(cmd *cobra.Command, args []string, f *queryFlags) error {
 		}
 		return err
 	})
-	return f.timeout.explain(ctx, err)
+	return f.timeout.explain(ctx, err, a.done)
 }
 
 // shieldText keeps a SQL text of query that begins with a comment from being

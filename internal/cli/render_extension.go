@@ -19,7 +19,7 @@ func extensionOf(t arrow.ExtensionType) extension {
 }
 
 // newExtension prints what an extension means; an unknown one prints as its
-// storage. arrow.json is text: the value stays a text, not an object.
+// storage.
 func newExtension(name string, x extension, storage arrow.Array) (column, error) {
 	c, ok := column{}, false
 	switch fixed, _ := storage.(*array.FixedSizeBinary); {
@@ -40,7 +40,11 @@ func newExtension(name string, x extension, storage arrow.Array) (column, error)
 		}
 	}
 	if !ok {
-		return newColumn(arrow.Field{Name: name}, storage)
+		plain, err := newColumn(arrow.Field{Name: name}, storage)
+		if x.name == "arrow.json" && plain.form == formText {
+			plain.form = formJSON
+		}
+		return plain, err
 	}
 	if storage.NullN() > 0 {
 		c.isNull = storage.IsNull

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"encoding/json"
 	"io"
 	"strconv"
 	"unicode/utf8"
@@ -134,6 +136,16 @@ func appendJSONString(b []byte, s string) []byte {
 	}
 	b = append(b, s[start:]...)
 	return append(b, '"')
+}
+
+// appendJSONValue appends a text that is JSON as the value that it means, on
+// one line and with every digit, any other as a text.
+func appendJSONValue(b []byte, s string) []byte {
+	out := bytes.NewBuffer(b)
+	if utf8.ValidString(s) && json.Compact(out, []byte(s)) == nil {
+		return out.Bytes()
+	}
+	return appendJSONString(b, s)
 }
 
 // appendEscape appends the escape of one byte that cannot stand as itself.

@@ -84,7 +84,8 @@ func newMap(name string, a *array.Map) (column, error) {
 		return column{}, err
 	}
 	open, close, before, between, after := "[", "]", `{"key":`, `,"value":`, "}"
-	if key.form == formText {
+	if key.text != nil {
+		key.form = formText // a JSON value is no name, its text is
 		open, close, before, between, after = "{", "}", "", ":", ""
 	}
 	return column{form: formNested, plain: func(b []byte, i int) []byte {

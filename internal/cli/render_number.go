@@ -47,9 +47,11 @@ func unsigned[T uint8 | uint16 | uint32 | uint64](values []T) column {
 }
 
 // appendFloat appends the shortest text that reads back as f, valid in JSON
-// when f is finite: 0.1, 2, 1e+22, NaN, -Infinity.
+// when f is finite: 0.1, 2, -0.0, 1e+22, NaN, -Infinity.
 func appendFloat(b []byte, f float64, bits int) []byte {
 	switch {
+	case f == 0 && math.Signbit(f): // readers take -0 for the integer, which has no sign
+		return append(b, "-0.0"...)
 	case math.IsNaN(f):
 		return append(b, "NaN"...)
 	case math.IsInf(f, 1):

@@ -19,6 +19,7 @@ const (
 	formWord               // quoted in JSON; has nothing to escape
 	formText               // any text
 	formNested             // the plain text is JSON
+	formJSON               // any text, which most likely is JSON
 )
 
 // column prints the values of one array.
@@ -27,7 +28,7 @@ type column struct {
 	isNull func(i int) bool // nil when no value is NULL
 	// plain appends the text of value i, which is not NULL.
 	plain func(b []byte, i int) []byte
-	// text is set for formText: the value itself, without a copy.
+	// text is set for formText and formJSON: the value itself, without a copy.
 	text func(i int) string
 }
 
@@ -40,6 +41,8 @@ func (c *column) appendJSON(b []byte, i int) []byte {
 	switch c.form {
 	case formText:
 		return appendJSONString(b, c.text(i))
+	case formJSON:
+		return appendJSONValue(b, c.text(i))
 	case formWord:
 		return append(c.plain(append(b, '"'), i), '"')
 	case formNumber:
@@ -59,7 +62,7 @@ func (c *column) appendCSV(b []byte, i int) []byte {
 		return b
 	}
 	switch c.form {
-	case formText:
+	case formText, formJSON:
 		return appendCSVText(b, c.text(i))
 	case formNested:
 		return appendCSVText(b, string(c.plain(nil, i)))

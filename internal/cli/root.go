@@ -65,10 +65,15 @@ func (a *app) rootCommand() *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef(cmd, "%s", err.Error())
+		return usagef(cmd, "%s", flagWords(err))
 	})
 	root.SetVersionTemplate("supertable {{.Version}}\n")
-	root.PersistentPreRunE = a.accept
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
+		if err := a.accept(cmd, args); err != nil {
+			return err
+		}
+		return a.prepareOutput()
+	}
 	a.addGlobalFlags(root)
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(

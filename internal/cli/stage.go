@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"maps"
@@ -99,6 +100,7 @@ func (a *app) runStagePut(cmd *cobra.Command, area string, files []string, name,
 	if err != nil {
 		return err
 	}
+	a.did(true)
 	return a.printList(stagedListing(list))
 }
 
@@ -260,11 +262,10 @@ func writePreview(w io.Writer, format string, p supertable.StagedPreview) error 
 			b = columns.appendObject(b, row)
 		}
 		b = append(b, `],"preview":`...)
-		text := &trimmed{w: w}
-		if _, err := text.Write(b); err != nil {
+		if _, err := w.Write(b); err != nil {
 			return err
 		}
-		if err := copyRows(formatJSON, text, rows); err != nil {
+		if err := copyRows(formatJSON, unbroken{w}, rows); err != nil {
 			return err
 		}
 		_, err := io.WriteString(w, "}\n")
@@ -282,21 +283,14 @@ func writePreview(w io.Writer, format string, p supertable.StagedPreview) error 
 	return copyRows(formatTable, w, rows)
 }
 
-// trimmed holds line breaks back until something follows them.
-type trimmed struct {
-	w    io.Writer
-	held int
-}
+// unbroken leaves line breaks out; inside its texts JSON has none.
+type unbroken struct{ w io.Writer }
 
-func (t *trimmed) Write(p []byte) (int, error) {
-	body := strings.TrimRight(string(p), "\n")
-	if body == "" {
-		t.held += len(p)
-		return len(p), nil
+func (u unbroken) Write(p []byte) (int, error) {
+	if _, err := u.w.Write(bytes.ReplaceAll(p, []byte("\n"), nil)); err != nil {
+		return 0, err
 	}
-	_, err := io.WriteString(t.w, strings.Repeat("\n", t.held)+body)
-	t.held = len(p) - len(body)
-	return len(p), err
+	return len(p), nil
 }
 
 func (a *app) stageGetCommand() *cobra.Command {
@@ -337,6 +331,7 @@ func (a *app) stageRmCommand() *cobra.Command {
 }
 
 func (a *app) printDeleted(deleted bool, sentence string) error {
+	a.did(deleted)
 	if !deleted {
 		sentence = "Nothing to remove"
 	}
@@ -419,11 +414,12 @@ func (a *app) runStageLoad(cmd *cobra.Command, area, file string, o *supertable.
 		rows, err := s.LoadStaged(ctx, area, file, f.into, o)
 		return a.printLoads(rows, err)
 	})
-	return f.timeout.explain(ctx, err)
+	return f.timeout.explain(ctx, err, a.done)
 }
 
 // printLoads prints what became of files, also when one of them failed.
 func (a *app) printLoads(rows []supertable.LoadResult, failed error) error {
+	a.did(slices.ContainsFunc(rows, settled))
 	if failed != nil && len(rows) == 0 {
 		return failed
 	}
@@ -432,6 +428,9 @@ func (a *app) printLoads(rows []supertable.LoadResult, failed error) error {
 	}
 	return failed
 }
+
+// settled tells a file of which something was kept from one that failed.
+func settled(r supertable.LoadResult) bool { return r.Status != "staged" }
 
 func loadListing(rows []supertable.LoadResult) listing {
 	l := listing{columns: []string{"file", "status", "reason", "table", "inserted", "deleted", "snapshot"}}

@@ -189,7 +189,7 @@ func (l *lake) watch() {
 		l.t.Error("watch said nothing")
 	}
 	cancel()
-	if code := <-done; code != exitInterrupted {
+	if code := <-done; code != exitInterrupted || errs.String() != "supertable: interrupted, what was done before stays\n" {
 		l.t.Errorf("watch: exit %d, %s", code, errs.String())
 	}
 }

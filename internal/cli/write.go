@@ -85,6 +85,8 @@ func (f *writeFlags) options(cmd *cobra.Command, files []string) (*supertable.Wr
 		return nil, usagef(cmd, "unknown --input-format %q; choose one of %s", f.format, strings.Join(inputFormats, ", "))
 	case cmd.Flags().Changed("compression-level") && (f.level < 1 || f.level > 22):
 		return nil, usagef(cmd, "--compression-level is 1 to 22")
+	case cmd.Flags().Changed("write-id") && f.writeID == "":
+		return nil, failf(supertable.InvalidArgument, "--write-id is empty: give an id, or leave the flag out")
 	case slices.Contains(files, "-") && len(files) > 1:
 		return nil, usagef(cmd, "- (standard input) stands alone")
 	case slices.Contains(files, "-") && f.format == "":
@@ -133,8 +135,9 @@ func (a *app) runWrite(cmd *cobra.Command, table string, files []string, f *writ
 	})
 	bar.end()
 	if err != nil {
-		return f.timeout.explain(ctx, err)
+		return f.timeout.explain(ctx, err, a.done)
 	}
+	a.did(!res.Duplicate && (res.Inserted+res.Deleted > 0 || res.Created || res.Altered))
 	return a.printWrite(res)
 }
 
@@ -203,7 +206,13 @@ func writeSentence(r supertable.WriteResult) string {
 	if r.SkippedStale > 0 {
 		did = append(did, fmt.Sprintf("%d stale skipped", r.SkippedStale))
 	}
-	if len(did) == 0 {
+	switch {
+	case len(did) > 0:
+	case r.Created:
+		did = append(did, "created without rows")
+	case r.Altered:
+		did = append(did, "columns changed, no rows")
+	default:
 		did = append(did, "nothing to do")
 	}
 	s := fmt.Sprintf("%s: %s · snapshot %d · version %d", r.Table, strings.Join(did, ", "), r.Snapshot, r.Version)
