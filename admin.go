@@ -29,9 +29,9 @@ func numberParam(s string) any {
 // Alter changes a table's schema.
 func (s *Session) Alter(ctx context.Context, table string, a Alteration) (_ AlterResult, err error) {
 	defer s.audited(&ctx, "alter", a.describe(), table)(&err)
-	g, err := s.authorize(ctx)
+	g, err := s.mayChange(ctx, rbac.Create, table)
 	if err == nil {
-		err = permit(g, rbac.Create, table)
+		err = rbac.NotOwnRecords(a.Rename)
 	}
 	if err == nil && (a.Add != nil && a.Add.Name == "" || a.Type != nil && a.Type.Name == "") {
 		err = errs.New(errs.InvalidArgument, "the column's name is missing")
@@ -56,6 +56,18 @@ func (s *Session) Alter(ctx context.Context, table string, a Alteration) (_ Alte
 	return AlterResult{Table: name, Snapshot: snapshot}, nil
 }
 
+// mayChange asks for p on a table that is not the SuperTable's own.
+func (s *Session) mayChange(ctx context.Context, p rbac.Permission, table string) (rbac.Grant, error) {
+	if err := rbac.NotOwnRecords(table); err != nil {
+		return rbac.Grant{}, err
+	}
+	g, err := s.authorize(ctx)
+	if err == nil {
+		err = permit(g, p, table)
+	}
+	return g, err
+}
+
 // named words a missing table as every other call does.
 func (s *Session) named(err error, table string) error {
 	if errs.KindOf(err) == errs.NotFound && strings.HasPrefix(err.Error(), "Table not found") {
@@ -67,10 +79,7 @@ func (s *Session) named(err error, table string) error {
 // DropTable drops table; dropped is false when there is none. Earlier snapshots still read it.
 func (s *Session) DropTable(ctx context.Context, table string) (dropped bool, err error) {
 	defer s.audited(&ctx, "drop", "", table)(&err)
-	g, err := s.authorize(ctx)
-	if err == nil {
-		err = permit(g, rbac.Control, table)
-	}
+	g, err := s.mayChange(ctx, rbac.Control, table)
 	if err != nil {
 		return false, err
 	}

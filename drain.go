@@ -55,7 +55,7 @@ const (
 // Killed or failed before that, nothing is removed and the day can be drained
 // again: only what a drain without an error handed out counts. Records that
 // were logged meanwhile stay. It gives the number of records removed and needs
-// META and WRITE on the stream's table.
+// META and WRITE on the stream's table, for plans and stats CONTROL too.
 //
 // Maintenance waits while a day is drained, so take must not call it. When
 // somebody else removed some of the records meanwhile, the error is Unavailable.
@@ -68,6 +68,9 @@ func (s *Session) DrainDay(ctx context.Context, stream string, day time.Time, ch
 	g, err := s.authorize(ctx)
 	if err == nil && (!g.Whole(rbac.Write, r.Table) || !g.Whole(rbac.Meta, r.Table)) {
 		err = errs.New(errs.Denied, "You don't have permission to write to this table.")
+	}
+	if err == nil && rbac.OwnRecords(r.Table) { // to end them is the owner's
+		err = permit(g, rbac.Control, r.Table)
 	}
 	if err != nil {
 		return 0, err

@@ -90,11 +90,22 @@ func TestStagedRowsFollowFilters(t *testing.T) {
 		t.Fatal(err)
 	}
 	eve := actor(t, db, s, "eve", `{"role":"writer","tables":{"orders":{"filters":{"country":"US"}},"scratch":{}}}`)
-	if r, err := eve.LoadStaged(t.Context(), "orders", "", "scratch", nil); supertable.KindOf(err) != supertable.Denied {
-		t.Errorf("loaded into another table: %+v, %v", r, err)
+	for _, table := range []string{"scratch", "orders"} {
+		if r, err := eve.LoadStaged(t.Context(), "orders", "o.csv", table, nil); supertable.KindOf(err) != supertable.Denied {
+			t.Errorf("another's file loaded into %s: %+v, %v", table, r, err)
+		}
+		if r, err := eve.LoadStaged(t.Context(), "orders", "", table, nil); err != nil || len(r) != 0 {
+			t.Errorf("another's files loaded into %s: %+v, %v", table, r, err)
+		}
 	}
-	if r, err := eve.LoadStaged(t.Context(), "orders", "", "orders", nil); supertable.KindOf(err) != supertable.Denied {
-		t.Errorf("rows outside the filter: %+v, %v", r, err)
+	for text, want := range map[string]supertable.ErrorKind{"id,country\n3,EU\n": supertable.Denied, "id,country\n3,US\n": ""} {
+		f, err := eve.StageFrom(t.Context(), "orders", "e.csv", strings.NewReader(text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := eve.LoadStaged(t.Context(), "orders", f.File, "orders", nil); supertable.KindOf(err) != want {
+			t.Errorf("a file of hers with %q: %+v, %v", text, r, err)
+		}
 	}
 	if _, err := s.WriteFrom(t.Context(), "orders", strings.NewReader(rows), &supertable.WriteOptions{Format: "csv", WriteID: "sha256:00"}); supertable.KindOf(err) != supertable.InvalidArgument {
 		t.Errorf("the write id of a staged file: %v", err)

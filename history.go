@@ -44,10 +44,7 @@ type RollbackResult struct {
 // was not there at that snapshot; Unavailable when ExpectHead is not the head.
 func (s *Session) Rollback(ctx context.Context, table string, to int64, o *RollbackOptions) (_ RollbackResult, err error) {
 	defer s.audited(&ctx, "rollback", fmt.Sprintf("to %d", to), table)(&err)
-	g, err := s.authorize(ctx)
-	if err == nil {
-		err = permit(g, rbac.Control, table)
-	}
+	g, err := s.mayChange(ctx, rbac.Control, table)
 	if err != nil {
 		return RollbackResult{}, err
 	}
@@ -74,10 +71,7 @@ type UndropResult struct {
 // name was dropped or its last snapshot has expired.
 func (s *Session) Undrop(ctx context.Context, table string) (_ UndropResult, err error) {
 	defer s.audited(&ctx, "undrop", "", table)(&err)
-	g, err := s.authorize(ctx)
-	if err == nil {
-		err = permit(g, rbac.Control, table)
-	}
+	g, err := s.mayChange(ctx, rbac.Control, table)
 	if err != nil {
 		return UndropResult{}, err
 	}

@@ -333,6 +333,7 @@ func TestStagingAsks(t *testing.T) {
 			t.Fatal(name, err)
 		}
 	}
+	stagePut(t, sessions["part"], "inbox", "c.csv", "id\n1\n") // all that he sees there
 	calls := map[string]func(*supertable.Session) error{
 		"put": func(s *supertable.Session) error {
 			_, err := s.StageFrom(t.Context(), "inbox", "b.csv", strings.NewReader("id\n1\n"), nil)
@@ -351,6 +352,24 @@ func TestStagingAsks(t *testing.T) {
 		},
 		"get": func(s *supertable.Session) error {
 			_, err := s.ReadStaged(t.Context(), "inbox", "a.csv", io.Discard)
+			return err
+		},
+		"own": func(s *supertable.Session) error {
+			f, err := s.StageFrom(t.Context(), "inbox", "own.csv", strings.NewReader("id\n1\n"), nil)
+			if err != nil {
+				return err
+			}
+			p, err := s.ShowStaged(t.Context(), "inbox", f.File, 1)
+			if err == nil {
+				p.Preview.Release()
+				_, err = s.ReadStaged(t.Context(), "inbox", f.File, io.Discard)
+			}
+			if err == nil {
+				_, err = s.LoadStaged(t.Context(), "inbox", f.File, "t", nil)
+			}
+			if err == nil {
+				_, err = s.RemoveStaged(t.Context(), "inbox", f.File)
+			}
 			return err
 		},
 		"rm": func(s *supertable.Session) error { _, err := s.RemoveStaged(t.Context(), "inbox", "nope"); return err },
@@ -399,10 +418,10 @@ func TestStagingAsks(t *testing.T) {
 	const denied, missing = "denied", "not_found"
 	for name, want := range map[string]map[string]string{
 		"writer": {"put-secret": denied, "define": denied, "run-hidden": missing, "enable": denied, "list": "1 areas", "pipes": "0 pipes"},
-		"half":   {"put-secret": denied, "define": denied, "load": denied, "run": missing, "watch": missing, "run-hidden": missing, "enable": missing, "list": "1 areas", "pipes": "0 pipes"},
-		"reader": {"put": denied, "put-secret": denied, "show": denied, "get": denied, "rm": denied, "load": denied, "define": denied, "run": missing, "watch": missing, "run-hidden": missing, "enable": missing, "list": "0 areas", "pipes": "0 pipes"},
-		"nobody": {"put": denied, "put-secret": denied, "show": denied, "get": denied, "rm": denied, "load": denied, "define": denied, "run": missing, "watch": missing, "run-hidden": missing, "enable": missing, "list": "0 areas", "pipes": "0 pipes"},
-		"part":   {"put-secret": denied, "show": denied, "get": denied, "define": denied, "run-hidden": missing, "enable": denied, "list": "1 areas", "pipes": "0 pipes"},
+		"half":   {"put-secret": denied, "define": denied, "own": denied, "load": denied, "run": missing, "watch": missing, "run-hidden": missing, "enable": missing, "list": "1 areas", "pipes": "0 pipes"},
+		"reader": {"put": denied, "own": denied, "put-secret": denied, "show": denied, "get": denied, "rm": denied, "load": denied, "define": denied, "run": missing, "watch": missing, "run-hidden": missing, "enable": missing, "list": "0 areas", "pipes": "0 pipes"},
+		"nobody": {"put": denied, "own": denied, "put-secret": denied, "show": denied, "get": denied, "rm": denied, "load": denied, "define": denied, "run": missing, "watch": missing, "run-hidden": missing, "enable": missing, "list": "0 areas", "pipes": "0 pipes"},
+		"part":   {"put-secret": denied, "show": denied, "get": denied, "rm": denied, "load": denied, "define": denied, "run-hidden": missing, "enable": denied, "list": "1 areas", "pipes": "0 pipes"},
 		"owner":  {"put-secret": denied, "define": "already_exists", "run-hidden": missing, "list": "1 areas", "pipes": "1 pipes"},
 	} {
 		for call, do := range calls {

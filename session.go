@@ -52,6 +52,9 @@ func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *W
 		o = &WriteOptions{}
 	}
 	defer s.audited(&ctx, "write", "", table)(&err)
+	if err := rbac.NotOwnRecords(table); err != nil {
+		return WriteResult{}, err
+	}
 	if strings.HasPrefix(strings.ToLower(o.WriteID), "sha256:") {
 		return WriteResult{}, errs.New(errs.InvalidArgument, "write ids that begin with sha256: are those of staged files")
 	}

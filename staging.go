@@ -68,7 +68,7 @@ type StagedFile struct {
 	Created time.Time `json:"created"`
 
 	Format    string `json:"-"` // parquet, arrow, csv, json, ndjson
-	Reason    string `json:"-"` // why it was quarantined
+	Reason    string `json:"-"` // why it was quarantined, to who sees the whole table
 	Principal string `json:"-"` // who put it
 }
 
@@ -141,7 +141,9 @@ func stagedFiles(list []catalog.StagedFile) []StagedFile {
 }
 
 // Staged lists the files of a staging area, or of all areas when it is "", the
-// oldest first. Areas that one may not write to are left out.
+// oldest first. Areas that one may not write to are left out, and so are the
+// files of others where one sees a part of the area only: for every call on a
+// staged file those are not there.
 func (s *Session) Staged(ctx context.Context, area string) ([]StagedFile, error) {
 	list, err := granted(ctx, s, func(g rbac.Grant) ([]catalog.StagedFile, error) { return s.st.staging.List(ctx, g, area) })
 	return stagedFiles(list), err

@@ -219,15 +219,21 @@ func record(g rbac.Grant, o Options, operation string, res *Result) catalog.Reco
 }
 
 // signature tells a repeated write from another one under the same id. Those
-// of a principal who does not see all rows are his own: the first result of
-// another's write would tell of the rows that it met.
+// of a principal who does not see the whole table are his own: the first result
+// of another's write would tell of the rows that it met and of its columns.
 func signature(g rbac.Grant, table string, o Options, rows int64) string {
 	m := map[string]any{"key": o.Key, "newer_than": o.NewerThan, "delete": o.DeleteOnly, "all": o.DeleteAll, "rows": rows}
-	if !g.AllRows(rbac.Write, table) {
+	if !g.Whole(rbac.Write, table) {
 		m["by"] = g.Principal().Hash()
 	}
 	text, _ := json.Marshal(m)
 	return string(text)
+}
+
+// signedBy reports whether a signature is the principal's own.
+func signedBy(p rbac.Principal, signature string) bool {
+	var m struct{ By string }
+	return json.Unmarshal([]byte(signature), &m) == nil && m.By == p.Hash()
 }
 
 // duplicate reports whether the write id was seen on the table, and fills res

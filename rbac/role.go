@@ -282,6 +282,15 @@ func OwnRecords(table string) bool {
 	return strings.EqualFold(table, "__plans__") || strings.EqualFold(table, "__stats__")
 }
 
+// NotOwnRecords refuses a table of own records to every change but those of
+// the SuperTable itself.
+func NotOwnRecords(table string) error {
+	if !OwnRecords(table) {
+		return nil
+	}
+	return errs.New(errs.InvalidArgument, "the stream %s is written by the SuperTable itself", strings.ToLower(strings.Trim(table, "_")))
+}
+
 func validRoleName(s string) bool { return validName(s, "_-. ") }
 
 func validName(s, more string) bool {

@@ -140,7 +140,7 @@ func (l *load) tableColumns(ctx context.Context) (out []source.Column, err error
 // open opens a file under its new names, and under the old ones too where they
 // are free: a check may use either.
 func (l *load) open(ctx context.Context, f catalog.StagedFile, types []source.Column) (*opened, string, error) {
-	o, err := l.s.open(ctx, l.s.path(f), f.Format, types)
+	o, err := l.s.read(ctx, l.s.path(f), f.Format, types)
 	if err != nil {
 		return nil, "", err
 	}

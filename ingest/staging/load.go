@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"reflect"
 	"slices"
 
 	"github.com/google/uuid"
@@ -79,27 +78,33 @@ func (l *load) permit(g rbac.Grant) error {
 	if err := catalog.CheckTableName(l.table, l.s.Super); err != nil {
 		return err
 	}
+	if err := rbac.NotOwnRecords(l.table); err != nil {
+		return err
+	}
 	if err := l.s.permit(g, l.area); err != nil {
 		return err
 	}
 	if !g.Permits(rbac.Write, l.table) { // I6
 		return errs.New(errs.Denied, "You don't have permission to write to this table.")
 	}
-	if reflect.DeepEqual(g.Rules(rbac.Write, l.area), g.Rules(rbac.Write, l.table)) {
-		return nil // the write holds the rows against the same rules
-	}
-	return whole(g, l.area)
+	return nil
+}
+
+// may asks for what a load of the file needs, at its commit.
+func (l *load) may(f catalog.StagedFile) catalog.Allow {
+	return l.s.still(l.g, func(g rbac.Grant) error {
+		if err := l.permit(g); err != nil {
+			return err
+		}
+		return l.s.open(g, f)
+	})
 }
 
 // files are those to load.
 func (l *load) files(ctx context.Context, file string) (out []catalog.StagedFile, err error) {
 	err = l.s.Catalog.Read(ctx, func(v *catalog.View) error {
 		if file != "" {
-			list, err := v.StagedFiles(ctx, l.area)
-			if err != nil {
-				return err
-			}
-			f, err := find(list, l.area, file)
+			f, err := l.s.find(ctx, v, l.g, l.area, file)
 			out = []catalog.StagedFile{f}
 			return err
 		}
@@ -107,11 +112,13 @@ func (l *load) files(ctx context.Context, file string) (out []catalog.StagedFile
 		if err != nil {
 			return err
 		}
-		if out, err = v.StagedPending(ctx, l.area, id); !l.o.Again || err != nil {
-			return err
+		if l.o.Again {
+			out, err = v.StagedFiles(ctx, l.area)
+			out = slices.DeleteFunc(out, func(f catalog.StagedFile) bool { return f.Status == catalog.Quarantined })
+		} else {
+			out, err = v.StagedPending(ctx, l.area, id)
 		}
-		out, err = v.StagedFiles(ctx, l.area)
-		out = slices.DeleteFunc(out, func(f catalog.StagedFile) bool { return f.Status == catalog.Quarantined })
+		out = l.s.openTo(l.g, out)
 		return err
 	})
 	return out, err
@@ -145,7 +152,9 @@ func (l *load) run(ctx context.Context, files []catalog.StagedFile, named bool) 
 // one loads one file.
 func (l *load) one(ctx context.Context, f catalog.StagedFile) (LoadResult, error) {
 	res := LoadResult{File: f.File, Status: f.Status, Table: l.table}
-	if !l.o.Again {
+	// What others loaded is told to who sees the whole table; the write asks for
+	// the others, once it has held the rows against their rules.
+	if !l.o.Again && l.g.Whole(rbac.Write, l.table) {
 		done, err := l.before(ctx, f, &res)
 		if done || err != nil {
 			return res, err
@@ -166,11 +175,15 @@ func (l *load) one(ctx context.Context, f catalog.StagedFile) (LoadResult, error
 	if l.gone(ctx, f, err) {
 		err, fault = errs.Wrap(errs.NotFound, errGone, "Staged file not found: %s in %s", quoted(f.File), quoted(f.Area)), false
 	}
+	why := err.Error()
+	if l.pipe != "" && (fault || errs.KindOf(err) == errs.Denied) && !l.g.Whole(rbac.Meta, l.table) {
+		err = errs.Wrap(errs.KindOf(err), err, "%s", notLoaded) // a pipe's checks and columns are for who controls it
+	}
 	res.Reason = err.Error()
 	if !l.quarantine || !fault {
 		return res, err
 	}
-	return l.setAside(ctx, f, res)
+	return l.setAside(ctx, f, why, res)
 }
 
 // errGone is the cause of a load whose file was removed meanwhile.
@@ -205,7 +218,7 @@ func (l *load) before(ctx context.Context, f catalog.StagedFile, res *LoadResult
 	first.FileID, first.Area, first.File = f.ID, f.Area, f.File
 	first.Reason, first.Inserted, first.Deleted, first.Pipe = loadedBefore, 0, 0, l.pipe
 	first.At, first.Principal = l.s.Now(), l.g.Principal().Name()
-	_, err = l.s.Catalog.RecordStaged(ctx, first, l.s.still(l.g, l.permit))
+	_, err = l.s.Catalog.RecordStaged(ctx, first, l.may(f))
 	return true, err
 }
 
@@ -224,7 +237,7 @@ func (l *load) write(ctx context.Context, f catalog.StagedFile, res *LoadResult)
 		Paths: []string{l.s.path(f)}, Format: f.Format, Columns: l.o.Columns, Rename: l.rename,
 	}, ingest.Options{
 		Key: l.o.Key, NewerThan: l.o.NewerThan, WriteID: id, CompressionLevel: l.o.CompressionLevel, Message: l.o.Message, Lineage: string(lineage),
-		Allow: l.s.still(l.g, l.permit),
+		Allow: l.may(f),
 	})
 	if errs.KindOf(err) == errs.AlreadyExists { // the bytes are there, by another key
 		w, err = ingest.Result{Table: l.table, Duplicate: true}, nil
@@ -268,9 +281,9 @@ func faulty(err error) bool {
 }
 
 // setAside quarantines a file: it stays readable and nothing loads it by itself.
-func (l *load) setAside(ctx context.Context, f catalog.StagedFile, res LoadResult) (LoadResult, error) {
+func (l *load) setAside(ctx context.Context, f catalog.StagedFile, why string, res LoadResult) (LoadResult, error) {
 	rec := catalog.StagedLoad{
-		FileID: f.ID, Area: f.Area, File: f.File, SHA256: f.SHA256, Status: catalog.Quarantined, Reason: res.Reason, Table: l.table, Pipe: l.pipe,
+		FileID: f.ID, Area: f.Area, File: f.File, SHA256: f.SHA256, Status: catalog.Quarantined, Reason: why, Table: l.table, Pipe: l.pipe,
 		WriteID: uuid.Must(uuid.NewV7()).String(), At: l.s.Now(), Principal: l.g.Principal().Name(),
 	}
 	err := l.s.Catalog.Read(ctx, func(v *catalog.View) (err error) {
@@ -280,7 +293,7 @@ func (l *load) setAside(ctx context.Context, f catalog.StagedFile, res LoadResul
 	if err != nil {
 		return res, err
 	}
-	recorded, err := l.s.Catalog.RecordStaged(ctx, rec, l.s.still(l.g, l.permit))
+	recorded, err := l.s.Catalog.RecordStaged(ctx, rec, l.may(f))
 	res.Status = catalog.Quarantined
 	if err == nil && !recorded { // another process loaded it meanwhile
 		res.Status, res.Reason = catalog.Loaded, loadedBefore

@@ -183,6 +183,11 @@ func (s *Store) CreatePipe(ctx context.Context, g rbac.Grant, p Pipe) error {
 	if err := catalog.CheckTableName(p.Table, s.Super); err != nil {
 		return err
 	}
+	for _, name := range []string{p.Area, p.Table} {
+		if err := rbac.NotOwnRecords(name); err != nil {
+			return err
+		}
+	}
 	if err := control(g, p); err != nil {
 		return err
 	}

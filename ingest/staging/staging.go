@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -79,6 +80,9 @@ type incoming struct {
 // transaction; the traces go. Killed before the transaction, nothing was
 // staged, and the next opener removes what has a trace and no row.
 func (s *Store) Put(ctx context.Context, g rbac.Grant, area string, items []Item) ([]catalog.StagedFile, error) {
+	if err := rbac.NotOwnRecords(area); err != nil {
+		return nil, err
+	}
 	if err := s.permit(g, area); err != nil {
 		return nil, err
 	}
@@ -148,6 +152,25 @@ func (s *Store) still(g rbac.Grant, may func(rbac.Grant) error) catalog.Allow {
 // use asks for what every change of an area needs.
 func (s *Store) use(area string) func(rbac.Grant) error {
 	return func(g rbac.Grant) error { return s.permit(g, area) }
+}
+
+// open asks for what every use of a staged file needs. Files know no filters
+// and no masks: to who sees a part of an area only, those that others put are
+// not there.
+func (s *Store) open(g rbac.Grant, f catalog.StagedFile) error {
+	if err := s.permit(g, f.Area); err != nil {
+		return err
+	}
+	if !g.Whole(rbac.Write, f.Area) && f.Principal != g.Principal().Name() {
+		return notYours(f.Area, f.File)
+	}
+	return nil
+}
+
+// notYours is the answer about a file that another put and about one that is
+// not there alike.
+func notYours(area, file string) error {
+	return errs.New(errs.Denied, "your role shows a part of %s only, so only the files that you put are there for you; %s is none of them", quoted(area), quoted(file))
 }
 
 // spelling gives an area the case that its first file gave it.
@@ -251,15 +274,50 @@ func (s *Store) List(ctx context.Context, g rbac.Grant, area string) ([]catalog.
 		}
 	}
 	out := []catalog.StagedFile{}
-	err := s.Catalog.Read(ctx, func(v *catalog.View) error {
-		list, err := v.StagedFiles(ctx, area)
-		for _, f := range list {
-			if g.Permits(rbac.Write, f.Area) {
-				out = append(out, f)
-			}
-		}
+	err := s.Catalog.Read(ctx, func(v *catalog.View) (err error) {
+		out, err = s.files(ctx, v, g, area)
 		return err
 	})
+	return out, err
+}
+
+// files lists the files of an area, or of all when it is "", that are there
+// for the principal, without the reasons that he may not know.
+func (s *Store) files(ctx context.Context, v *catalog.View, g rbac.Grant, area string) ([]catalog.StagedFile, error) {
+	list, err := v.StagedFiles(ctx, area)
+	if err != nil {
+		return nil, err
+	}
+	list = s.openTo(g, list)
+	if !slices.ContainsFunc(list, func(f catalog.StagedFile) bool { return f.Reason != "" }) {
+		return list, nil
+	}
+	loads, err := v.StagedLoads(ctx, area)
+	if err != nil {
+		return nil, err
+	}
+	now, err := tableNames(ctx, v)
+	for i, f := range list {
+		of := slices.IndexFunc(loads, func(l catalog.StagedLoad) bool { return l.FileID == f.ID && l.Status == catalog.Quarantined })
+		if f.Reason != "" && (of < 0 || !wholly(g, loads[of], now)) {
+			list[i].Reason = notLoaded
+		}
+	}
+	return list, err
+}
+
+// openTo leaves those files that are there for the principal.
+func (s *Store) openTo(g rbac.Grant, list []catalog.StagedFile) []catalog.StagedFile {
+	return slices.DeleteFunc(list, func(f catalog.StagedFile) bool { return s.open(g, f) != nil })
+}
+
+// tableNames gives the names that tables have now.
+func tableNames(ctx context.Context, v *catalog.View) (map[int64]string, error) {
+	list, err := v.Tables(ctx, v.Head.ID)
+	out := map[int64]string{}
+	for _, t := range list {
+		out[t.ID] = t.Name
+	}
 	return out, err
 }
 
@@ -273,41 +331,57 @@ func (s *Store) History(ctx context.Context, g rbac.Grant, area string) ([]catal
 	out := []catalog.StagedLoad{}
 	err := s.Catalog.Read(ctx, func(v *catalog.View) error {
 		list, err := v.StagedLoads(ctx, area)
+		if err != nil {
+			return err
+		}
+		now, err := tableNames(ctx, v)
+		me := g.Principal().Name()
 		for _, l := range list {
-			if g.Permits(rbac.Write, l.Area) && knows(g, l.Table) {
-				if !g.Whole(rbac.Meta, l.Table) && l.Principal != g.Principal().Name() {
-					l = withheld(l)
-				}
-				out = append(out, l)
+			if !g.Permits(rbac.Write, l.Area) || !g.Whole(rbac.Write, l.Area) && l.Principal != me || !knows(g, l, now) {
+				continue
 			}
+			if !wholly(g, l, now) {
+				l = withheld(l, l.Principal == me)
+			}
+			out = append(out, l)
 		}
 		return err
 	})
 	return out, err
 }
 
+// notLoaded is the reason as one may know it who sees a part of the table only.
+const notLoaded = "the file was not loaded; who sees the whole table can tell why"
+
 // withheld is a load as one may know of it who sees a part of the table only:
-// counts and reasons would tell of the rest.
-func withheld(l catalog.StagedLoad) catalog.StagedLoad {
-	l.Inserted, l.Deleted = 0, 0
+// counts, unless they are his own, and reasons would tell of the rest.
+func withheld(l catalog.StagedLoad, his bool) catalog.StagedLoad {
+	if !his {
+		l.Inserted, l.Deleted = 0, 0
+	}
 	if l.Reason != "" && l.Reason != loadedBefore {
-		l.Reason = "the file was not loaded; who sees the whole table can tell why"
+		l.Reason = notLoaded
 	}
 	return l
 }
 
-// knows reports whether the principal may know of a table.
-func knows(g rbac.Grant, table string) bool {
-	return g.Permits(rbac.Write, table) || g.Permits(rbac.Read, table) || g.Permits(rbac.Meta, table)
+// knows reports whether the principal may know of the table of a load, by the
+// name that it had and by the one that it has now.
+func knows(g rbac.Grant, l catalog.StagedLoad, now map[int64]string) bool {
+	return both(l, now, func(table string) bool {
+		return g.Permits(rbac.Write, table) || g.Permits(rbac.Read, table) || g.Permits(rbac.Meta, table)
+	})
 }
 
-// whole refuses the bytes of an area to who sees a part of it only: files know
-// no filters and no masks.
-func whole(g rbac.Grant, area string) error {
-	if g.Permits(rbac.Write, area) && !g.Whole(rbac.Write, area) {
-		return errs.New(errs.Denied, "your role shows a part of %s only, so staged files are not shown", quoted(area))
-	}
-	return nil
+// wholly reports whether the principal sees the whole table of a load, by both
+// names.
+func wholly(g rbac.Grant, l catalog.StagedLoad, now map[int64]string) bool {
+	return both(l, now, func(table string) bool { return g.Whole(rbac.Meta, table) })
+}
+
+func both(l catalog.StagedLoad, now map[int64]string, may func(table string) bool) bool {
+	name, ok := now[l.TableID]
+	return may(l.Table) && (!ok || may(name))
 }
 
 // Find finds one file of an area, by its whole name or by the one it was given.
@@ -316,21 +390,27 @@ func (s *Store) Find(ctx context.Context, g rbac.Grant, area, file string) (f ca
 		return f, err
 	}
 	err = s.Catalog.Read(ctx, func(v *catalog.View) error {
-		list, err := v.StagedFiles(ctx, area)
-		if err == nil {
-			f, err = find(list, area, file)
-		}
+		f, err = s.find(ctx, v, g, area, file)
 		return err
 	})
+	return f, err
+}
+
+func (s *Store) find(ctx context.Context, v *catalog.View, g rbac.Grant, area, file string) (f catalog.StagedFile, err error) {
+	list, err := s.files(ctx, v, g, area)
+	if err != nil {
+		return f, err
+	}
+	f, err = find(list, area, file)
+	if errs.KindOf(err) == errs.NotFound && !g.Whole(rbac.Write, area) {
+		err = notYours(area, file)
+	}
 	return f, err
 }
 
 // Get copies a file's bytes to w. Bytes that are not those that were put are
 // Corrupt, which is known only at the end.
 func (s *Store) Get(ctx context.Context, g rbac.Grant, area, file string, w io.Writer) (catalog.StagedFile, error) {
-	if err := whole(g, area); err != nil {
-		return catalog.StagedFile{}, err
-	}
 	f, err := s.Find(ctx, g, area, file)
 	if err != nil {
 		return f, err
@@ -383,7 +463,7 @@ func (s *Store) remove(ctx context.Context, g rbac.Grant, area, file string) (bo
 	if _, err := folder.TraceStaged(lease, f.Area, f.File); err != nil {
 		return false, err
 	}
-	removed, err := s.Catalog.RemoveStaged(ctx, lease, f.ID, s.still(g, s.use(f.Area)))
+	removed, err := s.Catalog.RemoveStaged(ctx, lease, f.ID, s.still(g, func(g rbac.Grant) error { return s.open(g, f) }))
 	if err != nil {
 		s.unpublish(lease, f.Area, f.File)
 		folder.RetireStaged(lease, f.Area, f.File)

@@ -31,6 +31,11 @@ import (
 //	schema USER TABLE, tables USER, history USER [TABLE], stats USER, check USER, explain USER WHO [TABLE]
 //	role USER, user USER NAME [roles=(…)], modify USER NAME [name=] [roles=(…)], drop-role USER NAME, drop-user USER NAME
 //	roles USER, users USER, strip USER HASH
+//	put USER AREA NAME              the input is the file, CSV
+//	staged USER [AREA], show USER AREA FILE, get USER AREA FILE, rm USER AREA FILE, loads USER [AREA]
+//	load USER AREA TABLE [file=] [key=(a,b)] [columns=(a:t,b:t)] [again]
+//	pipe USER                       a definition; run USER PIPE [FILE]
+//	rollback USER TABLE SNAPSHOT, undrop USER TABLE, log USER STREAM, drain USER STREAM
 func TestAttacks(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(paths) == 0 {
@@ -179,6 +184,12 @@ func (l *lake) call(c *script.Case, words []string) (string, error) {
 			list[i].Roles = nil
 		}
 		return text(list), err
+	}
+	if out, ok, err := l.staging(c, s, words); ok {
+		return out, err
+	}
+	if out, ok, err := l.records(c, s, words); ok {
+		return out, err
 	}
 	return l.governed(c, s, words)
 }
