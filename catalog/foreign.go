@@ -49,7 +49,11 @@ func (v *View) Reshaped(ctx context.Context, table Table) (map[int64]bool, error
  AND c.begin_snapshot > (SELECT min(p.begin_snapshot) FROM ducklake_column p WHERE p.table_id = ?1 AND p.column_id = c.parent_column)`, table.ID)
 	out := map[int64]bool{}
 	for _, at := range list {
-		out[at] = true
+		if own, err := v.ownChange(ctx, table.ID, at); err != nil {
+			return nil, err
+		} else if !own {
+			out[at] = true
+		}
 	}
 	return out, err
 }

@@ -275,12 +275,32 @@ func (v *View) settle(ctx context.Context, table int64, columns []column) error 
 		}
 		ended[e] = append(ended[e], typ)
 	}
+	if err := rows.Err(); err != nil {
+		return sqlError(ctx, err, "read the columns")
+	}
 	for i, c := range columns {
-		if slices.ContainsFunc(ended[end{c.id, c.begin}], func(typ string) bool { return typ != c.typ }) {
+		if !slices.ContainsFunc(ended[end{c.id, c.begin}], func(typ string) bool { return typ != c.typ }) {
+			continue
+		}
+		own, err := v.ownChange(ctx, table, c.begin)
+		if err != nil {
+			return err
+		}
+		if !own {
 			columns[i].begin++
 		}
 	}
-	return sqlError(ctx, rows.Err(), "read the columns")
+	return nil
+}
+
+// ownChange reports whether we made a table's change in a snapshot: our files
+// have the columns of the snapshot that they begin with.
+func (v *View) ownChange(ctx context.Context, table, at int64) (own bool, err error) {
+	if v.c == nil || v.c.foreign { // nil: it is being adopted
+		return false, nil
+	}
+	err = v.q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM supertable_change WHERE table_id = ? AND snapshot_id = ? AND principal <> 'external')`, table, at).Scan(&own)
+	return own, sqlError(ctx, err, "read the history")
 }
 
 func columnType(r column, children map[int64][]column) (datafile.Type, error) {
