@@ -123,7 +123,7 @@ func (f *csvFile) scanRecords(r *csvReader, profiles []profile, rows *int64) err
 				continue
 			}
 			if bad := col.check(r.field[i], &profiles[i]); bad != fine {
-				return errs.New(errs.TypeConflict, "%s: line %d: column %s: %s %s", f.in.name, r.line,
+				return errs.Wrap(errs.TypeConflict, &misplaced{col.name}, "%s: line %d: column %s: %s %s", f.in.name, r.line,
 					quoteShort(col.name), quoteShort(string(r.field[i].text())), bad.explain(col.want))
 			}
 		}

@@ -33,9 +33,8 @@ func (o *opened) close() {
 	}
 }
 
-// open opens the file at path; table gives the types of a text format, which
-// are sniffed where it has none.
-func (s *Store) open(ctx context.Context, path, format string, table []source.Column) (*opened, error) {
+// open opens the file at path.
+func (s *Store) open(ctx context.Context, path string, as source.Options) (*opened, error) {
 	eng, err := s.Engine(ctx)
 	if err != nil {
 		return nil, err
@@ -48,9 +47,8 @@ func (s *Store) open(ctx context.Context, path, format string, table []source.Co
 	if o.conn, err = eng.Conn(ctx); err != nil {
 		return nil, err
 	}
-	o.rel, err = source.Open(ctx, o.conn, []string{path}, &source.Options{
-		Format: format, Table: table, SpillDir: s.Catalog.Folder().LeaseDir(lease),
-	})
+	as.SpillDir = s.Catalog.Folder().LeaseDir(lease)
+	o.rel, err = source.Open(ctx, o.conn, []string{path}, &as)
 	if err != nil {
 		o.close()
 		return nil, err
@@ -65,7 +63,7 @@ func (s *Store) inspect(ctx context.Context, in *incoming) error {
 	if in.row.Format == "" {
 		in.row.Format = source.FormatOf(in.Name)
 	}
-	o, err := s.open(ctx, in.path, in.Format, nil)
+	o, err := s.open(ctx, in.path, source.Options{Format: in.Format})
 	if err != nil {
 		return err
 	}
@@ -126,7 +124,7 @@ func (s *Store) Show(ctx context.Context, g rbac.Grant, area, file string, limit
 	if _, err := os.Stat(s.path(f)); err != nil {
 		return Preview{}, damaged(f, err)
 	}
-	o, err := s.open(ctx, s.path(f), f.Format, nil)
+	o, err := s.open(ctx, s.path(f), source.Options{Format: f.Format})
 	if err != nil {
 		return Preview{}, s.asDamage(f, err)
 	}
