@@ -298,15 +298,19 @@ func (j *job) openSource(ctx context.Context) (err error) {
 	if err := j.rel.Rename(j.in.Rename); err != nil {
 		return err
 	}
-	j.cols = nil
-	for _, c := range j.rel.Columns {
+	j.cols, err = inputColumns(j.rel)
+	return err
+}
+
+func inputColumns(rel *source.Relation) (out []inColumn, err error) {
+	for _, c := range rel.Columns {
 		t, err := datafile.ParseSQL(c.Type)
 		if err != nil {
-			return errs.New(errs.TypeConflict, "column %q: type %s cannot be stored", c.Name, c.Type)
+			return nil, errs.New(errs.TypeConflict, "column %q: type %s cannot be stored", c.Name, c.Type)
 		}
-		j.cols = append(j.cols, inColumn{c.Name, t})
+		out = append(out, inColumn{c.Name, t})
 	}
-	return nil
+	return out, nil
 }
 
 // tableColumns are what the input's texts are read as.

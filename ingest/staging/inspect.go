@@ -68,15 +68,9 @@ func (s *Store) inspect(ctx context.Context, in *incoming) error {
 		return err
 	}
 	defer o.close()
-	cols := make([]string, len(o.rel.Columns))
-	for i, c := range o.rel.Columns {
-		cols[i] = datafile.Quote(c.Name)
+	if in.row.Rows, err = readAll(ctx, o.conn, o.rel, in.Name); err != nil {
+		return err
 	}
-	rows, err := engine.Collect(ctx, o.conn, "SELECT count(*), bit_xor(hash("+strings.Join(cols, ", ")+")) FROM ("+o.rel.SQL+")", nil)
-	if err != nil {
-		return s.engineError(ctx, o.rel, err, in.Name)
-	}
-	in.row.Rows, _ = rows[0][0].(int64)
 	info, err := os.Stat(in.path)
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, "look at an unfinished file under tmp")
@@ -85,9 +79,23 @@ func (s *Store) inspect(ctx context.Context, in *incoming) error {
 	return nil
 }
 
+// readAll reads every value and counts the rows.
+func readAll(ctx context.Context, c engine.Conn, rel *source.Relation, name string) (int64, error) {
+	cols := make([]string, len(rel.Columns))
+	for i, c := range rel.Columns {
+		cols[i] = datafile.Quote(c.Name)
+	}
+	rows, err := engine.Collect(ctx, c, "SELECT count(*), bit_xor(hash("+strings.Join(cols, ", ")+")) FROM ("+rel.SQL+")", nil)
+	if err != nil {
+		return 0, engineError(ctx, rel, err, name)
+	}
+	n, _ := rows[0][0].(int64)
+	return n, nil
+}
+
 // engineError words an error of a statement that read or wrote a file; raw
 // messages name paths.
-func (s *Store) engineError(ctx context.Context, rel *source.Relation, err error, name string) error {
+func engineError(ctx context.Context, rel *source.Relation, err error, name string) error {
 	if err == nil {
 		return nil
 	}
@@ -131,7 +139,7 @@ func (s *Store) Show(ctx context.Context, g rbac.Grant, area, file string, limit
 	defer o.close()
 	head, err := collect(ctx, o.conn, fmt.Sprintf("SELECT * FROM (%s) LIMIT %d", o.rel.SQL, limit))
 	if err != nil {
-		return Preview{}, s.asDamage(f, s.engineError(ctx, o.rel, err, f.File))
+		return Preview{}, s.asDamage(f, engineError(ctx, o.rel, err, f.File))
 	}
 	return Preview{StagedFile: f, Columns: o.rel.Columns, Head: head}, nil
 }
