@@ -5,6 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
 	"github.com/supertable-go/supertable"
 	"github.com/supertable-go/supertable/internal/testdb"
 )
@@ -141,5 +145,42 @@ func TestTextMeetsAnotherFirstValue(t *testing.T) {
 		if got := testdb.Query(t, s, "SELECT n FROM "+table+" ORDER BY id", nil); got != tt.want {
 			t.Errorf("%s: %q, want %q", table, got, tt.want)
 		}
+	}
+}
+
+// TestTimesOutOfRange: a time that the column's type does not reach is refused
+// with column and value, and no column gets a type that its values do not fit.
+func TestTimesOutOfRange(t *testing.T) {
+	s := testdb.Open(t).Session("main")
+	ns := &supertable.WriteOptions{Columns: []supertable.Column{{Name: "ts", Type: "TIMESTAMP_NS"}}}
+	if err := writeText(t, s, "t", "x.csv", "ts\n2020-01-01 00:00:00.000000001\n", ns); err != "" {
+		t.Fatal(err)
+	}
+	rr := testdb.Batch(t, "ts:timestamp", `[{"ts":"2300-01-01 00:00:00"}]`)
+	defer rr.Release()
+	_, err := s.Write(t.Context(), "t", rr, nil)
+	want := `column "ts": the value 2300-01-01 00:00:00 of type TIMESTAMP does not fit TIMESTAMP_NS exactly: cast the input, or alter the column`
+	if err == nil || err.Error() != want || supertable.KindOf(err) != supertable.TypeConflict {
+		t.Errorf("%v, want %s", err, want)
+	}
+	day := array.NewDate32Builder(memory.DefaultAllocator)
+	day.Append(2147483646)
+	rec := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "d", Type: arrow.FixedWidthTypes.Date32}}, nil), []arrow.Array{day.NewArray()}, 1)
+	days, err := array.NewRecordReader(rec.Schema(), []arrow.RecordBatch{rec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, "days", days, nil)
+	for cast, want := range map[bool]string{
+		false: `column "d" cannot go from DATE to TIMESTAMP without a look at its values: use --cast, which checks every one`,
+		true:  `column "d": the value 5881580-07-10 of type DATE does not convert to TIMESTAMP exactly`,
+	} {
+		_, err := s.Alter(t.Context(), "days", supertable.Alteration{Type: &supertable.ChangeColumnType{Name: "d", Type: "timestamp", Cast: cast}})
+		if err == nil || err.Error() != want {
+			t.Errorf("cast %t: %v, want %s", cast, err, want)
+		}
+	}
+	if got := testdb.Query(t, s, "SELECT d FROM days", nil); got != "5881580-07-10" {
+		t.Error(got)
 	}
 }

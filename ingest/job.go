@@ -220,7 +220,8 @@ func (j *job) findHollow(ctx context.Context, v *catalog.View, st *state) error 
 			st.narrow[st.columns[i].ID] = true
 			continue
 		}
-		if err := j.findNarrow(ctx, v, st, st.columns[i], t); err != nil {
+		var err error
+		if st.narrow[st.columns[i].ID], err = tooNarrow(ctx, v, st.table, st.columns[i], t); err != nil {
 			return err
 		}
 		if ok {
@@ -235,23 +236,14 @@ func (j *job) findHollow(ctx context.Context, v *catalog.View, st *state) error 
 	return nil
 }
 
-// findNarrow looks whether what is in a column of dates or times fits the
-// type that it would widen to: finer units reach fewer years.
-func (j *job) findNarrow(ctx context.Context, v *catalog.View, st *state, c datafile.Column, to datafile.Type) error {
+// tooNarrow reports whether a column of dates or times may hold what does not
+// fit the type that it would widen to: finer units reach fewer years.
+func tooNarrow(ctx context.Context, v *catalog.View, t catalog.Table, c datafile.Column, to datafile.Type) (bool, error) {
 	if c.Type.Same(to) || !strings.HasPrefix(to.Name, "timestamp") || to.Name == "timestamptz" {
-		return nil
+		return false, nil
 	}
-	bounds, known, err := v.FileBounds(ctx, st.table.ID, c.ID)
-	if err != nil {
-		return err
-	}
-	st.narrow[c.ID] = !known
-	for _, b := range bounds {
-		if !datafile.FitsTime(b, to) {
-			st.narrow[c.ID] = true
-		}
-	}
-	return nil
+	bounds, known, err := v.FileBounds(ctx, t.ID, c.ID)
+	return !known || slices.ContainsFunc(bounds, func(b string) bool { return !datafile.FitsTime(b, to) }), err
 }
 
 // open looks at the input: a few rows of Arrow in plain types by themselves,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/supertable-go/supertable/engine"
@@ -29,11 +30,27 @@ func (r *Relation) Explain(err error) error {
 	if !errors.As(err, &ee) {
 		return err
 	}
+	if _, rest, ok := strings.Cut(ee.Message, outOfRange); ok {
+		return r.beyond(rest)
+	}
 	in := r.blamed(ee)
 	if in == nil {
 		return err
 	}
 	return readError(in.name, ee)
+}
+
+// beyond words a value that the type of its column in all inputs together does
+// not reach.
+func (r *Relation) beyond(rest string) error {
+	column, value, _ := strings.Cut(rest, ":")
+	value, _, _ = strings.Cut(value, "\n")
+	i, err := strconv.Atoi(column)
+	if err != nil || i >= len(r.Columns) {
+		return errs.New(errs.TypeConflict, "a value of the inputs does not fit the type that they have together: %s", quoteShort(value))
+	}
+	return errs.New(errs.TypeConflict, "column %s: %s does not fit %s, which the inputs have together: cast one of the inputs",
+		quoteShort(r.Columns[i].Name), quoteShort(value), oneLine(r.Columns[i].Type, 80))
 }
 
 // blamed finds the input that a message speaks of.
