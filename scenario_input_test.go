@@ -184,3 +184,16 @@ func TestTimesOutOfRange(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestAnEmptyFileAmongOthers: the width of the input is that of the files that
+// have columns, whatever the table has.
+func TestAnEmptyFileAmongOthers(t *testing.T) {
+	s := testdb.Open(t).Session("main")
+	if err := writeText(t, s, "t", "x.csv", "a,b,c\n1,2,3\n", nil); err != "" {
+		t.Fatal(err)
+	}
+	res, err := s.WriteFiles(t.Context(), "t", []string{stageInput(t, "w.csv", "a,b\n4,5\n"), stageInput(t, "e.ndjson", "")}, nil)
+	if err != nil || res.Columns != 2 || res.Inserted != 1 {
+		t.Errorf("%+v, %v", res, err)
+	}
+}

@@ -117,8 +117,12 @@ func (r *Relation) open(ctx context.Context, c engine.Conn, paths []string, o *O
 	if err != nil {
 		return err
 	}
-	r.parts = append(r.parts, csvs.parts()...)
-	more, err := jsons.parts(ctx)
+	more, err := csvs.parts(ctx)
+	if err != nil {
+		return err
+	}
+	r.parts = append(r.parts, more...)
+	more, err = jsons.parts(ctx)
 	if err != nil {
 		return err
 	}
