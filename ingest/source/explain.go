@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ func (r *Relation) Explain(err error) error {
 	if in == nil {
 		return err
 	}
-	return readError(in.name, ee)
+	return readError(in, ee)
 }
 
 // beyond words a value that the type of its column in all inputs together does
@@ -56,11 +57,16 @@ func (r *Relation) beyond(rest string) error {
 // blamed finds the input that a message speaks of.
 func (r *Relation) blamed(e *engine.Error) *input {
 	var only *input
-	files := 0
+	files, form := 0, ""
 	for _, p := range r.parts {
 		for _, f := range p.files {
 			if strings.Contains(e.Message, f.path) {
 				return f
+			}
+			if only == nil {
+				form = f.form
+			} else if form != f.form {
+				form = "" // of different ones
 			}
 			only = f
 			files++
@@ -72,7 +78,7 @@ func (r *Relation) blamed(e *engine.Error) *input {
 	case files == 1:
 		return only
 	}
-	return &input{name: "one of the inputs"}
+	return &input{name: "one of the inputs", form: form}
 }
 
 var (
@@ -84,8 +90,11 @@ var (
 )
 
 // readError makes one line of what the engine says about a file.
-func readError(name string, e *engine.Error) error {
-	message := e.Message
+func readError(in *input, e *engine.Error) error {
+	name, message := in.name, e.Message
+	if in.path != "" { // a copy's name is nobody's
+		message = strings.ReplaceAll(strings.ReplaceAll(message, in.path, name), filepath.Base(in.path), name)
+	}
 	switch {
 	case e.Class == "interrupt":
 		return errs.Wrap(errs.Cancelled, e, "%s: cancelled", name)
@@ -95,6 +104,9 @@ func readError(name string, e *engine.Error) error {
 		return errs.Wrap(errs.NotFound, e, "%s: no such file", name)
 	case strings.Contains(message, "encrypt"):
 		return errs.Wrap(errs.Unsupported, e, "%s: encrypted files cannot be read", name)
+	}
+	if in.form == fParquet && e.Class != "conversion" {
+		return parquetError(name, e)
 	}
 	where := name
 	if m := csvLine.FindStringSubmatch(message); m != nil {
@@ -110,6 +122,18 @@ func readError(name string, e *engine.Error) error {
 		kind = errs.TypeConflict
 	}
 	return errs.Wrap(kind, e, "%s: %s", where, plainReason(message))
+}
+
+// parquetError words what the engine says of a Parquet file.
+func parquetError(name string, e *engine.Error) error {
+	message := strings.ToLower(e.Message)
+	switch {
+	case strings.Contains(message, "non-root column"):
+		return errs.Wrap(errs.InvalidArgument, e, "%s: the Parquet file has no columns", name)
+	case e.Class == "not implemented", strings.Contains(message, "unsupported"), strings.Contains(message, "not supported"):
+		return errs.Wrap(errs.Unsupported, e, "%s: the Parquet file is in a form that cannot be read here", name)
+	}
+	return errs.Wrap(errs.InvalidArgument, e, "%s: not a whole Parquet file: it is damaged", name)
 }
 
 // plainReason is the part of a message of the engine that says what is wrong,
@@ -139,15 +163,15 @@ func plainReason(message string) string {
 }
 
 // engineError types an error of a statement of our own about one input.
-func engineError(ctx context.Context, name string, err error) error {
-	if typed := errs.FromContext(ctx, name); typed != nil {
+func engineError(ctx context.Context, in *input, err error) error {
+	if typed := errs.FromContext(ctx, in.name); typed != nil {
 		return typed
 	}
 	if typed, ok := errors.AsType[*errs.Error](err); ok {
 		return typed
 	}
 	if ee, ok := errors.AsType[*engine.Error](err); ok {
-		return readError(name, ee)
+		return readError(in, ee)
 	}
-	return errs.Wrap(errs.Internal, err, "%s: cannot be read", name)
+	return errs.Wrap(errs.Internal, err, "%s: cannot be read", in.name)
 }

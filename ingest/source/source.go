@@ -35,7 +35,7 @@ import (
 type Options struct {
 	// Format of every input: "parquet", "arrow", "csv", "json" or "ndjson"
 	// (json and ndjson both accept an array, lines, and objects in a row).
-	// Defaults to the suffix of each name, .gz or .zst behind it for text.
+	// Defaults to the suffix of each name, before .gz or .zst.
 	Format string
 	// Declared gives types to columns of text formats; it wins over Table.
 	// Every name must be in an input. Defaults to none.

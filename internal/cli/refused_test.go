@@ -69,3 +69,20 @@ func TestARefusedWriteCreatesNothing(t *testing.T) {
 		t.Errorf("%q", errs)
 	}
 }
+
+// TestAHugeintThatNoDecimalHolds: a file that readers would refuse is not
+// written; the error names column and value.
+func TestAHugeintThatNoDecimalHolds(t *testing.T) {
+	l := newLake(t)
+	l.ok("", "create")
+	const most = "170141183460469231731687303715884105727"
+	for _, format := range []string{"parquet", "arrow"} {
+		for _, value := range []string{most + "::hugeint", "[-" + most + "::hugeint]", "{'a': " + most + "::hugeint}", "map {'k': " + most + "::hugeint}"} {
+			code, _, errs := l.run("", "query", "select 1 as n, "+value+" as h", "--format", format, "-o", filepath.Join(t.TempDir(), "x"))
+			if want := most + " has more digits than a DECIMAL(38,0), which HUGEINT becomes in this format; cast it to text\n"; code != exitFailed || !strings.HasPrefix(errs, `supertable: column "h": `) || !strings.HasSuffix(errs, want) {
+				t.Errorf("%s %s: exit %d, %s", format, value, code, errs)
+			}
+		}
+		l.ok("", "query", "select 99999999999999999999999999999999999999::hugeint as h, null::hugeint as n", "--format", format, "-o", filepath.Join(t.TempDir(), "x"))
+	}
+}

@@ -31,8 +31,8 @@ appears by itself, and so does the SuperTable. With --key, rows with the same
 key are replaced; without, rows are appended.
 
 The format of a file follows from its suffix (.parquet, .arrow, .csv, .json,
-.ndjson; the text formats also with .gz or .zst), or is --input-format. The
-file - is standard input.
+.ndjson; also with .gz or .zst), or is --input-format. The file - is standard
+input.
 
 --delete --key a,b FILE deletes the rows whose keys are in the files;
 --delete --all deletes every row.`
