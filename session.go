@@ -48,35 +48,13 @@ func (s *Session) WriteFrom(ctx context.Context, table string, r io.Reader, o *W
 }
 
 func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *WriteOptions) (res WriteResult, err error) {
-	if o == nil {
-		o = &WriteOptions{}
-	}
 	defer s.audited(&ctx, "write", "", table)(&err)
 	if err := rbac.NotOwnRecords(table); err != nil {
 		return WriteResult{}, err
 	}
-	if strings.HasPrefix(strings.ToLower(o.WriteID), "sha256:") {
-		return WriteResult{}, errs.New(errs.InvalidArgument, "write ids that begin with sha256: are those of staged files")
-	}
-	io := ingest.Options{
-		Key: o.Key, NewerThan: o.NewerThan, DeleteOnly: o.DeleteOnly && !o.DeleteAll, DeleteAll: o.DeleteAll, WriteID: o.WriteID,
-		CompressionLevel: o.CompressionLevel, Message: o.Message,
-	}
-	if len(o.Lineage) > 0 {
-		text, err := json.Marshal(o.Lineage)
-		if err != nil {
-			return WriteResult{}, errs.Wrap(errs.InvalidArgument, err, "the lineage is no JSON: %v", err)
-		}
-		io.Lineage = string(text)
-	}
-	in.Format = o.Format
-	for _, c := range o.Columns {
-		in.Columns = append(in.Columns, source.Column{Name: c.Name, Type: c.Type})
-	}
-	if o.Progress != nil {
-		io.Progress = func(p ingest.Progress) {
-			o.Progress(WriteProgress{Phase: p.Phase, Fraction: p.Fraction, Bytes: int64(max(0, p.Fraction) * float64(p.TotalBytes)), TotalBytes: p.TotalBytes, Rows: p.Rows})
-		}
+	in, io, err := o.ingest(in)
+	if err != nil {
+		return WriteResult{}, err
 	}
 	note := s.noteWrite(table, &io)
 	g, err := s.authorize(ctx)
@@ -96,6 +74,37 @@ func (s *Session) write(ctx context.Context, table string, in ingest.Input, o *W
 		Table: r.Table, Columns: r.Columns, Rows: r.Rows, Inserted: r.Inserted, Deleted: r.Deleted, SkippedStale: r.Skipped,
 		Snapshot: r.Snapshot, Version: r.Version, Duplicate: r.Duplicate, Created: r.Created, Altered: r.Altered,
 	}, nil
+}
+
+// ingest gives the options, and what they say of the input, to the write path.
+func (o *WriteOptions) ingest(in ingest.Input) (ingest.Input, ingest.Options, error) {
+	if o == nil {
+		o = &WriteOptions{}
+	}
+	if strings.HasPrefix(strings.ToLower(o.WriteID), "sha256:") {
+		return in, ingest.Options{}, errs.New(errs.InvalidArgument, "write ids that begin with sha256: are those of staged files")
+	}
+	io := ingest.Options{
+		Key: o.Key, NewerThan: o.NewerThan, DeleteOnly: o.DeleteOnly && !o.DeleteAll, DeleteAll: o.DeleteAll, WriteID: o.WriteID,
+		CompressionLevel: o.CompressionLevel, Message: o.Message,
+	}
+	if len(o.Lineage) > 0 {
+		text, err := json.Marshal(o.Lineage)
+		if err != nil {
+			return in, io, errs.Wrap(errs.InvalidArgument, err, "the lineage is no JSON: %v", err)
+		}
+		io.Lineage = string(text)
+	}
+	in.Format = o.Format
+	for _, c := range o.Columns {
+		in.Columns = append(in.Columns, source.Column{Name: c.Name, Type: c.Type})
+	}
+	if o.Progress != nil {
+		io.Progress = func(p ingest.Progress) {
+			o.Progress(WriteProgress{Phase: p.Phase, Fraction: p.Fraction, Bytes: int64(max(0, p.Fraction) * float64(p.TotalBytes)), TotalBytes: p.TotalBytes, Rows: p.Rows})
+		}
+	}
+	return in, io, nil
 }
 
 // Query runs one SELECT (or EXPLAIN, SHOW TABLES, SHOW STATS, DESCRIBE) and streams its rows.

@@ -75,7 +75,7 @@ type StagedFile struct {
 // StageOptions of StageFiles and StageFrom.
 type StageOptions struct {
 	// Format is parquet, arrow, csv, json or ndjson. Defaults to the suffix of
-	// the name; text formats may end in .gz or .zst too.
+	// the name, before .gz or .zst.
 	Format string
 }
 

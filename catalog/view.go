@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/supertable-go/supertable/datafile"
@@ -402,14 +401,9 @@ func (v *View) setting(ctx context.Context, key string) (string, error) {
 
 // EverNull reports whether no row of the table, at any retained snapshot, has
 // a value in the top-level column: such a column may become any type.
-func (v *View) EverNull(ctx context.Context, table int64, leaves []int64) (bool, error) {
-	marks := strings.TrimSuffix(strings.Repeat("?,", len(leaves)), ",")
-	args := []any{table}
-	for _, l := range leaves {
-		args = append(args, l)
-	}
+func (v *View) EverNull(ctx context.Context, table, column int64) (bool, error) {
 	var n int
-	err := v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_file_column_stats WHERE table_id = ? AND column_id IN (`+marks+`) AND (value_count IS NULL OR value_count > 0 OR coalesce(null_count, 0) = 0)`, args...).Scan(&n)
+	err := v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_file_column_stats WHERE table_id = ? AND column_id = ? AND (value_count IS NULL OR value_count > 0 OR coalesce(null_count, 0) = 0)`, table, column).Scan(&n)
 	if err != nil || n > 0 {
 		return false, sqlError(ctx, err, "read the statistics")
 	}
@@ -419,7 +413,7 @@ func (v *View) EverNull(ctx context.Context, table int64, leaves []int64) (bool,
 	if err != nil || n > 0 {
 		return false, sqlError(ctx, err, "read the statistics")
 	}
-	had, err := v.inlinedTexts(ctx, table, leaves)
+	had, err := v.inlinedTexts(ctx, table, []int64{column})
 	return err == nil && !had.any, err
 }
 

@@ -84,6 +84,9 @@ func (c converter) find(fs []Field, f Field) int {
 
 func (c converter) scalar(expr string, from, to Type) string {
 	target := to.SQL()
+	if rank(instants, from.Name) >= 0 && rank(instants, to.Name) >= 0 && !(c.fits(from) && Widens(from, to)) {
+		return c.instant(expr, from, to)
+	}
 	if Widens(from, to) {
 		return fmt.Sprintf("CAST(%s AS %s)", expr, target)
 	}
@@ -94,6 +97,34 @@ func (c converter) scalar(expr string, from, to Type) string {
 	return fmt.Sprintf("CASE WHEN %s IS NULL THEN NULL WHEN %s THEN CAST(%s AS %s) ELSE error(%s || CAST(%s AS VARCHAR)) END",
 		expr, back, expr, target, QuoteText(ConvertMark+c.tag+":"), expr)
 }
+
+// fits reports whether values of a type that widens are known to be in the
+// other's range: dates reach further than timestamps, and those of a table
+// were looked at before its column widened.
+func (c converter) fits(from Type) bool { return !c.byName || from.Name != "date" }
+
+// instant converts a date or timestamp. Infinities are in every type. The
+// engine has no casts between some types, but all to and from microseconds.
+func (c converter) instant(expr string, from, to Type) string {
+	micros := fmt.Sprintf("CAST(%s AS TIMESTAMP)", expr)
+	cast := fmt.Sprintf("CAST(%s AS %s)", micros, to.SQL())
+	check := ""
+	switch {
+	case from.Name == "date":
+		check, cast = fmt.Sprintf("TRY_CAST(%s AS %s) IS NOT NULL", expr, to.SQL()), fmt.Sprintf("CAST(%s AS %s)", expr, to.SQL())
+	case to.Name == "timestamp_ns": // the engine's TRY_CAST fails as CAST does
+		check = micros + " BETWEEN TIMESTAMP '1677-09-22 00:00:00' AND TIMESTAMP '2262-04-11 23:47:16.854775'"
+	case from.Name == "timestamp_ns":
+		check = fmt.Sprintf("epoch_ns(%s) %% %d = 0", expr, 1000*microsOf[to.Name])
+	default:
+		check = fmt.Sprintf("epoch_us(%s) %% %d = 0", micros, microsOf[to.Name])
+	}
+	return fmt.Sprintf("CASE WHEN %s IS NULL THEN NULL WHEN NOT isfinite(%s) THEN %s WHEN %s THEN %s ELSE error(%s || CAST(%s AS VARCHAR)) END",
+		expr, expr, cast, check, cast, QuoteText(ConvertMark+c.tag+":"), expr)
+}
+
+// microsOf are the microseconds of a type's unit.
+var microsOf = map[string]int{"timestamp": 1, "timestamp_ms": 1000, "timestamp_s": 1_000_000}
 
 // Opaque gives the SQL of a column as it is, in a form that the engine does not
 // take for the column. It tests conditions on a column of a Parquet file in the

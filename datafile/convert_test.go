@@ -78,6 +78,19 @@ func TestConvert(t *testing.T) {
 		{"TIMESTAMP", "TIMESTAMP '2026-01-31 00:00:00'", "TIMESTAMP_S", "2026-01-31 00:00:00"},
 		{"TIMESTAMP", "TIMESTAMP '2026-01-31 00:00:00.5'", "TIMESTAMP_S", "refused tag:2026-01-31 00:00:00.5"},
 		{"TIMESTAMP_NS", "TIMESTAMP_NS '2026-01-31 00:00:00.000000001'", "TIMESTAMP", "refused tag:2026-01-31 00:00:00.000000001"},
+		{"TIMESTAMP_NS", "TIMESTAMP_NS '1677-09-22 00:00:00.001'", "TIMESTAMP_MS", "1677-09-22 00:00:00.001"},
+		{"TIMESTAMP_NS", "TIMESTAMP_NS '1965-01-31 00:00:01'", "TIMESTAMP_S", "1965-01-31 00:00:01"},
+		{"TIMESTAMP_NS", "TIMESTAMP_NS '1965-01-31 00:00:01.5'", "TIMESTAMP_S", "refused tag:1965-01-31 00:00:01.5"},
+		{"TIMESTAMP_MS", "TIMESTAMP_MS '1965-01-31 00:00:01'", "TIMESTAMP_S", "1965-01-31 00:00:01"},
+		{"TIMESTAMP_MS", "TIMESTAMP_MS '1965-01-31 00:00:01.001'", "TIMESTAMP_S", "refused tag:1965-01-31 00:00:01.001"},
+		{"TIMESTAMP_S", "TIMESTAMP_S '2026-01-31 00:00:01'", "TIMESTAMP_NS", "2026-01-31 00:00:01"},
+		{"TIMESTAMP_S", "TIMESTAMP_S '2300-01-31 00:00:01'", "TIMESTAMP_NS", "refused tag:2300-01-31 00:00:01"},
+		{"TIMESTAMP", "TIMESTAMP '1677-09-22 00:00:00'", "TIMESTAMP_NS", "1677-09-22 00:00:00"},
+		{"TIMESTAMP", "TIMESTAMP '2262-04-11 23:47:16.854775'", "TIMESTAMP_NS", "2262-04-11 23:47:16.854775"},
+		{"TIMESTAMP", "TIMESTAMP '2262-04-11 23:47:16.854776'", "TIMESTAMP_NS", "refused tag:2262-04-11 23:47:16.854776"},
+		{"TIMESTAMP", "TIMESTAMP 'infinity'", "TIMESTAMP_NS", "infinity"},
+		{"DATE", "DATE '294248-01-01'", "TIMESTAMP", "refused tag:294248-01-01"},
+		{"DATE", "DATE '-infinity'", "TIMESTAMP_MS", "-infinity"},
 		{`"NULL"`, "NULL", "VARCHAR", "NULL"},
 		{"INTEGER[]", "[1, NULL]", "BIGINT[]", "[1, NULL]"},
 		{"BIGINT[]", "[1, 300]", "TINYINT[]", "refused tag:300"},
@@ -152,4 +165,59 @@ func TestNamesSortByTime(t *testing.T) {
 	if !slices.IsSorted(names) || len(slices.Compact(names)) != 100 {
 		t.Error("names are not unique and in the order of their making")
 	}
+}
+
+// extremes are values at the ends of what each type reaches, and odd ones.
+var extremes = map[string][]string{
+	"int8": {"-128", "127"}, "int16": {"-32768", "32767"}, "int32": {"-2147483648", "2147483647"},
+	"int64": {"-9223372036854775808", "9223372036854775807"}, "uint8": {"0", "255"}, "uint16": {"65535"}, "uint32": {"4294967295"},
+	"uint64": {"18446744073709551615"}, "float32": {"nan", "inf", "-inf", "-0.0", "3.4028234663852886e38", "1e-45", "9223372036854775807", "18446744073709551615"},
+	"float64":      {"nan", "inf", "-inf", "-0.0", "1.7976931348623157e308", "5e-324", "9223372036854775807", "18446744073709551615", "1e38"},
+	"decimal(4,1)": {"-999.9", "999.0"}, "decimal(18,9)": {"999999999.999999999"}, "decimal(38,0)": {"-99999999999999999999999999999999999999"},
+	"decimal(38,37)": {"9.9999999999999999999999999999999999999", "1"}, "date": {"5877642-06-25 (BC)", "5881580-07-10", "0001-01-01", "infinity", "-infinity"},
+	"timestamp_s":  {"290309-12-22 (BC) 00:00:00", "294247-01-10 04:00:54", "1969-12-31 23:59:59", "infinity", "-infinity"},
+	"timestamp_ms": {"290309-12-22 (BC) 00:00:00", "294247-01-10 04:00:54.775", "1969-12-31 23:59:59.999", "infinity"},
+	"timestamp":    {"290309-12-22 (BC) 00:00:00", "294247-01-10 04:00:54.775806", "2300-01-01 00:00:00", "1500-01-01 00:00:00", "infinity", "-infinity"},
+	"timestamp_ns": {"1677-09-22 00:00:00", "2262-04-11 23:47:16.854775806", "infinity", "-infinity"},
+}
+
+// TestConvertExtremes: whatever type meets whatever other, a value at the end
+// of its range is kept as it is or refused with the mark, and the engine never
+// fails with words of its own.
+func TestConvertExtremes(t *testing.T) {
+	conn := connect(t)
+	sqlType := func(name string) datafile.Type {
+		typ, err := datafile.ParseLake(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return typ
+	}
+	for have := range extremes {
+		for in, values := range extremes {
+			from := sqlType(in)
+			to, ok := datafile.Unify(sqlType(have), from)
+			if !ok {
+				continue
+			}
+			for _, v := range values {
+				value := "CAST(" + datafile.QuoteText(v) + " AS " + from.SQL() + ")"
+				same := "CAST(v AS DOUBLE) IS NOT DISTINCT FROM CAST(w AS DOUBLE)"
+				if from.Name == "date" || strings.HasPrefix(from.Name, "timestamp") {
+					same = "starts_with(CAST(w AS VARCHAR), CAST(v AS VARCHAR)) OR starts_with(CAST(v AS VARCHAR), CAST(w AS VARCHAR))"
+				}
+				list := datafile.Convert("[v]", listOf(from), listOf(to), true, "tag")
+				for _, w := range []string{datafile.Convert("v", from, to, true, "tag"), "(" + list + ")[1]"} {
+					rows, err := engine.Collect(t.Context(), conn, "SELECT w IS NOT NULL AND ("+same+") FROM (SELECT "+w+" AS w, v FROM (SELECT "+value+" AS v))", nil)
+					if err != nil && !strings.Contains(err.Error(), datafile.ConvertMark) || err == nil && rows[0][0] != true {
+						t.Errorf("%s %s to %s: %v %v", in, v, to.SQL(), rows, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+func listOf(t datafile.Type) datafile.Type {
+	return datafile.Type{Name: "list", Fields: []datafile.Field{{Name: "element", Type: t}}}
 }

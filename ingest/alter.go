@@ -73,7 +73,9 @@ func (w *Writer) Alter(ctx context.Context, g rbac.Grant, table string, a Altera
 		if err != nil {
 			return nil, err
 		}
-		ch.Columns, err = alterColumns(cols, next, a)
+		if ch.Columns, err = alterColumns(cols, next, a); err == nil && a.Retype != "" {
+			err = checkRetype(ctx, v, t, cols, a, ch.Columns)
+		}
 		ch.OnlyWriteID = err == nil && reflect.DeepEqual(ch.Columns, cols) // no change, no snapshot (decision 24)
 		return ch, err
 	})
@@ -164,13 +166,27 @@ func alterColumns(cols []datafile.Column, next int64, a Alteration) ([]datafile.
 			return nil, err
 		}
 		if out[i].Type.Nested() || t.Nested() || !datafile.Widens(out[i].Type, t) {
-			return nil, errs.New(errs.TypeConflict, "column %q cannot go from %s to %s without a look at its values: use --cast, which checks every one", out[i].Name, sqlName(out[i].Type), sqlName(t))
+			return nil, needsCast(out[i], t)
 		}
 		out[i].Type = t
 	default:
 		return nil, errs.New(errs.InvalidArgument, "nothing to alter")
 	}
 	return out, nil
+}
+
+func needsCast(c datafile.Column, to datafile.Type) error {
+	return errs.New(errs.TypeConflict, "column %q cannot go from %s to %s without a look at its values: use --cast, which checks every one", c.Name, sqlName(c.Type), sqlName(to))
+}
+
+// checkRetype refuses a type that does not reach as far as the column's values.
+func checkRetype(ctx context.Context, v *catalog.View, t catalog.Table, cols []datafile.Column, a Alteration, after []datafile.Column) error {
+	i := datafile.FindColumn(cols, a.Retype)
+	narrow, err := tooNarrow(ctx, v, t, cols[i], after[i].Type)
+	if err == nil && narrow {
+		err = needsCast(cols[i], after[i].Type)
+	}
+	return err
 }
 
 // storableType reads the type of a column, which data files must be able to keep.

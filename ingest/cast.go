@@ -209,6 +209,9 @@ func (c *casting) castError(ctx context.Context, err error, col datafile.Column,
 // castExact converts a value, or raises an error that carries it when the
 // result is not the same value.
 func castExact(expr string, from, to datafile.Type) string {
+	if t, ok := datafile.Unify(to, from); ok && t.Same(to) { // as a batch is
+		return datafile.Convert(expr, from, to, true, "cast")
+	}
 	check := fmt.Sprintf("TRY_CAST(TRY_CAST(%s AS %s) AS %s) = %s", expr, to.SQL(), from.SQL(), expr)
 	switch {
 	case to.Name == "varchar":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +14,6 @@ import (
 	"github.com/supertable-go/supertable/ingest/source"
 	"github.com/supertable-go/supertable/internal/errs"
 	"github.com/supertable-go/supertable/rbac"
-	"github.com/supertable-go/supertable/scan"
 )
 
 // job is one write from its input to its commit.
@@ -26,12 +26,13 @@ type job struct {
 
 	reading *catalog.Reading // keeps the files that are matched
 
-	conn  engine.Conn
-	rel   *source.Relation
-	cols  []inColumn // of the input
-	width int
-	few   *fewRows // what was read ahead of a stream; nil for files
-	lease string
+	conn   engine.Conn
+	rel    *source.Relation
+	readAs []source.Column // what its texts were read as
+	cols   []inColumn      // of the input
+	width  int
+	few    *fewRows // what was read ahead of a stream; nil for files
+	lease  string
 
 	base    *state // the head as it was last looked at outside the lock
 	ready   *state // the head that stale rows and deletes are right for
@@ -83,6 +84,9 @@ func (j *job) run(ctx context.Context) (Result, error) {
 		}
 		j.attempt++
 		if err := j.readBase(ctx); err != nil {
+			return Result{}, err
+		}
+		if err := j.readAgain(ctx); err != nil {
 			return Result{}, err
 		}
 	}
@@ -212,46 +216,34 @@ func (j *job) findHollow(ctx context.Context, v *catalog.View, st *state) error 
 			continue
 		}
 		t, ok := datafile.Unify(st.columns[i].Type, c.Type)
-		if !j.sees(c.Name) { // what the table does with the type would tell of values that he does not see
+		if !sees(j.g, j.name, c.Name) { // what the table does with the type would tell of values that he does not see
 			st.narrow[st.columns[i].ID] = true
 			continue
 		}
-		if err := j.findNarrow(ctx, v, st, st.columns[i], t); err != nil {
+		var err error
+		if st.narrow[st.columns[i].ID], err = tooNarrow(ctx, v, st.table, st.columns[i], t); err != nil {
 			return err
 		}
-		if ok || st.columns[i].Type.Nested() { // an empty list has no value below it and is one
+		if ok {
 			continue
 		}
-		var leaves []int64
-		for _, l := range datafile.Leaves(st.columns[i : i+1]) {
-			leaves = append(leaves, l.ID)
-		}
-		hollow, err := v.EverNull(ctx, st.table.ID, leaves)
+		hollow, err := hollowColumn(ctx, v, j.g, st.table, st.columns[i])
 		if err != nil {
 			return err
 		}
-		st.hollow[st.columns[i].ID] = hollow && st.columns[i].InitialDefault == nil
+		st.hollow[st.columns[i].ID] = hollow
 	}
 	return nil
 }
 
-// findNarrow looks whether what is in a column of dates or times fits the
-// type that it would widen to: finer units reach fewer years.
-func (j *job) findNarrow(ctx context.Context, v *catalog.View, st *state, c datafile.Column, to datafile.Type) error {
+// tooNarrow reports whether a column of dates or times may hold what does not
+// fit the type that it would widen to: finer units reach fewer years.
+func tooNarrow(ctx context.Context, v *catalog.View, t catalog.Table, c datafile.Column, to datafile.Type) (bool, error) {
 	if c.Type.Same(to) || !strings.HasPrefix(to.Name, "timestamp") || to.Name == "timestamptz" {
-		return nil
+		return false, nil
 	}
-	bounds, known, err := v.FileBounds(ctx, st.table.ID, c.ID)
-	if err != nil {
-		return err
-	}
-	st.narrow[c.ID] = !known
-	for _, b := range bounds {
-		if !datafile.FitsTime(b, to) {
-			st.narrow[c.ID] = true
-		}
-	}
-	return nil
+	bounds, known, err := v.FileBounds(ctx, t.ID, c.ID)
+	return !known || slices.ContainsFunc(bounds, func(b string) bool { return !datafile.FitsTime(b, to) }), err
 }
 
 // open looks at the input: a few rows of Arrow in plain types by themselves,
@@ -287,9 +279,10 @@ func (j *job) openSource(ctx context.Context) (err error) {
 		}
 		j.rel, err = source.FromReader(ctx, j.conn, j.few.again())
 	} else {
-		j.rel, err = source.Open(ctx, j.conn, j.in.Paths, &source.Options{
-			Format: j.in.Format, Declared: j.in.Columns, Table: j.tableColumns(), SpillDir: j.w.Catalog.Folder().LeaseDir(j.lease), Stdin: j.in.Stdin,
-		})
+		o := &source.Options{Format: j.in.Format, Declared: j.in.Columns, SpillDir: j.w.Catalog.Folder().LeaseDir(j.lease), Stdin: j.in.Stdin}
+		o.Table, o.Hollow = j.tableColumns(j.base)
+		j.readAs = o.Table
+		j.rel, err = source.Open(ctx, j.conn, j.in.Paths, o)
 	}
 	if err != nil {
 		return err
@@ -297,24 +290,52 @@ func (j *job) openSource(ctx context.Context) (err error) {
 	if err := j.rel.Rename(j.in.Rename); err != nil {
 		return err
 	}
-	j.cols = nil
-	for _, c := range j.rel.Columns {
-		t, err := datafile.ParseSQL(c.Type)
-		if err != nil {
-			return errs.New(errs.TypeConflict, "column %q: type %s cannot be stored: cast it to JSON or VARCHAR", c.Name, cut(c.Type))
-		}
-		j.cols = append(j.cols, inColumn{c.Name, t})
-	}
-	return nil
+	j.cols, err = inputColumns(j.rel)
+	return err
 }
 
-// tableColumns are those of the table that the principal may set: what a text
-// is read as would tell of the others.
-func (j *job) tableColumns() []source.Column {
-	if !j.base.exists {
+func inputColumns(rel *source.Relation) (out []inColumn, err error) {
+	for _, c := range rel.Columns {
+		t, err := datafile.ParseSQL(c.Type)
+		if err != nil {
+			return nil, errs.New(errs.TypeConflict, "column %q: type %s cannot be stored: cast it to JSON or VARCHAR", c.Name, cut(c.Type))
+		}
+		out = append(out, inColumn{c.Name, t})
+	}
+	return out, nil
+}
+
+// tableColumns are what the input's texts are read as.
+func (j *job) tableColumns(st *state) ([]source.Column, func(context.Context, string) (bool, error)) {
+	if !st.exists {
+		return nil, nil
+	}
+	return TableColumns(j.w.Catalog, j.g, st.table, st.columns, j.in.Rename)
+}
+
+// outdated reports whether texts would be read as other types now than they
+// were, and can be read again.
+func (j *job) outdated(st *state) bool {
+	if j.rel == nil || !j.rel.Text() || j.in.Stdin != nil {
+		return false
+	}
+	now, _ := j.tableColumns(st)
+	return !slices.Equal(now, j.readAs)
+}
+
+// readAgain reads texts again as the types that the table has by now.
+func (j *job) readAgain(ctx context.Context) error {
+	if !j.outdated(j.base) {
 		return nil
 	}
-	return SourceColumns(scan.VisibleColumns(j.g.Rules(rbac.Write, j.name), j.base.columns, nil), j.in.Rename)
+	if err := j.rel.Close(); err != nil {
+		return err
+	}
+	j.raw, j.out, j.match, j.ready = nil, nil, nil, nil
+	if err := j.open(ctx); err != nil {
+		return err
+	}
+	return j.stageInput(ctx)
 }
 
 // repeated answers a write whose id was seen before; done tells. That somebody
@@ -477,6 +498,9 @@ func (j *job) catchUp(ctx context.Context, v *catalog.View, st *state) error {
 		if err := j.listFiles(ctx, v, st); err != nil {
 			return err
 		}
+	}
+	if p.refused() && j.outdated(st) && j.attempt < maxAgain {
+		return errAgain // as the types of now its texts may fit
 	}
 	heavy := !p.sameFile(j.plan) && j.raw.rows > smallRows || j.match.pendingBytes(st) > smallBytes || j.o.NewerThan != "" && j.moved(st) && j.raw.rows > smallRows
 	if heavy && j.attempt < maxAgain {

@@ -213,6 +213,12 @@ func (p *plan) place(st *state, c inColumn, o Options) error {
 	return nil
 }
 
+// refused reports whether a column of the input does not meet the table's: only
+// NULLs go in.
+func (p *plan) refused() bool {
+	return slices.ContainsFunc(p.file, func(f planned) bool { return f.hollow })
+}
+
 // sameFile reports whether a file written for p is right for q.
 func (p *plan) sameFile(q *plan) bool {
 	if len(p.file) != len(q.file) {

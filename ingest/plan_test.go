@@ -139,7 +139,7 @@ func TestValidate(t *testing.T) {
 		"a long message":     {"t", Options{Message: strings.Repeat("x", 64<<10+1)}, "message and lineage have at most 64 KiB each"},
 		"all that is needed": {"t", Options{Key: []string{"a"}, NewerThan: "b", WriteID: strings.Repeat("x", 256), CompressionLevel: 22}, ""},
 	} {
-		err := w.validate(c.table, c.o)
+		err := w.Check(c.table, c.o)
 		if got := fmt.Sprint(err); err == nil && c.want != "" || err != nil && (got != c.want || errs.KindOf(err) != errs.InvalidArgument) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}

@@ -111,7 +111,7 @@ var errAgain = errors.New("the table moved on")
 // came since; so neither an append nor an upsert ever conflicts. Write does
 // not release the input's batches.
 func (w *Writer) Write(ctx context.Context, g rbac.Grant, table string, in Input, o Options) (Result, error) {
-	if err := w.validate(table, o); err != nil {
+	if err := w.Check(table, o); err != nil {
 		return Result{}, err
 	}
 	if !g.Permits(rbac.Write, table) { // I6
@@ -131,7 +131,8 @@ func (w *Writer) Write(ctx context.Context, g rbac.Grant, table string, in Input
 	}
 }
 
-func (w *Writer) validate(table string, o Options) error {
+// Check refuses the names and options that Write refuses.
+func (w *Writer) Check(table string, o Options) error {
 	if err := catalog.CheckTableName(table, w.Super); err != nil {
 		return err
 	}
@@ -152,6 +153,22 @@ func (w *Writer) validate(table string, o Options) error {
 		return errs.New(errs.InvalidArgument, "message and lineage have at most 64 KiB each")
 	}
 	return nil
+}
+
+// CheckInput refuses an input that cannot be opened, and one that would make no
+// new table: it lacks a column, or has one that a table cannot have. What it
+// must copy to read goes to spill.
+func (w *Writer) CheckInput(ctx context.Context, c engine.Conn, spill string, in Input, o Options) error {
+	rel, err := source.Open(ctx, c, in.Paths, &source.Options{Format: in.Format, Declared: in.Columns, SpillDir: spill, Stdin: in.Stdin})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rel.Close() }()
+	cols, err := inputColumns(rel)
+	if err == nil {
+		_, err = planSchema(&state{nextID: 1}, cols, o)
+	}
+	return err
 }
 
 // deleteAll ends every file of the table. It reads no file and needs no engine.

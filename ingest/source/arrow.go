@@ -216,12 +216,12 @@ func (r *Relation) addStream(ctx context.Context, c engine.Conn, in *input, sche
 	p := &part{in: in, from: fmt.Sprintf("st_input_%d", streamNumber.Add(1)), rows: -1}
 	release, err := c.Stream(p.from, s)
 	if err != nil {
-		return engineError(ctx, in.name, err)
+		return engineError(ctx, in, err)
 	}
 	r.releases = append(r.releases, release)
 	rows, err := engine.Collect(ctx, c, "DESCRIBE SELECT * FROM "+p.from, nil)
 	if err != nil {
-		return engineError(ctx, in.name, err)
+		return engineError(ctx, in, err)
 	}
 	for i, row := range rows {
 		name := names[i]

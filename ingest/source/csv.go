@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -123,7 +124,7 @@ func (f *csvFile) scanRecords(r *csvReader, profiles []profile, rows *int64) err
 				continue
 			}
 			if bad := col.check(r.field[i], &profiles[i]); bad != fine {
-				return errs.New(errs.TypeConflict, "%s: line %d: column %s: %s %s", f.in.name, r.line,
+				return errs.Wrap(errs.TypeConflict, &misplaced{col.name}, "%s: line %d: column %s: %s %s", f.in.name, r.line,
 					quoteShort(col.name), quoteShort(string(r.field[i].text())), bad.explain(col.want))
 			}
 		}
@@ -223,6 +224,12 @@ func (c *csvInputs) even(ctx context.Context, f *csvFile) error {
 	if f.ends&endCR != 0 && f.ends != endCR {
 		return errs.New(errs.InvalidArgument, "%s: carriage returns stand between line feeds: write every line end alike, or quote the values", f.in.name)
 	}
+	return c.copy(ctx, f, func(_ int, field csvField) csvField { return field })
+}
+
+// copy puts a copy in the place of a file, its lines ending alike, every field
+// as value gives it.
+func (c *csvInputs) copy(ctx context.Context, f *csvFile, value func(int, csvField) csvField) error {
 	src, err := f.in.open(ctx)
 	if err != nil {
 		return err
@@ -243,6 +250,13 @@ func (c *csvInputs) even(ctx context.Context, f *csvFile) error {
 		if n == 0 { // the names are known; one that holds a break would mislead
 			w.WriteString(strings.Repeat(string(rune(f.delim)), len(f.columns)-1) + "\n")
 			continue
+		}
+		if len(r.field) != len(f.columns) { // an empty line
+			continue
+		}
+		for i := range r.field {
+			r.field[i] = value(i, r.field[i])
+			f.longest = max(f.longest, len(r.field[i].b)*2)
 		}
 		writeCSV(w, r)
 	}
@@ -289,7 +303,11 @@ func (c *csvColumn) read() (readAs, expr string, t *sqlType) {
 		return tVarchar, "from_base64(" + name + ")", t
 	case nested(t):
 		t = c.json.root.typ()
-		return tVarchar, "CAST(CAST(" + name + " AS JSON) AS " + t.String() + ")", t
+		expr = "CAST(" + name + " AS JSON)"
+		if c.json.copied() {
+			expr = "CAST(" + expr + " AS " + t.asText().String() + ")"
+		}
+		return tVarchar, "CAST(" + expr + " AS " + t.String() + ")", t
 	case t.is(tJSON):
 		return tVarchar, "CAST(" + name + " AS JSON)", t
 	}
@@ -298,10 +316,13 @@ func (c *csvColumn) read() (readAs, expr string, t *sqlType) {
 
 // parts are the relations over the scanned files, one for all files that the
 // engine can read in one call.
-func (c *csvInputs) parts() []*part {
+func (c *csvInputs) parts(ctx context.Context) ([]*part, error) {
 	var parts []*part
 	byCall := map[string]*part{}
 	for _, f := range c.files {
+		if err := c.rewrite(ctx, f); err != nil {
+			return nil, err
+		}
 		p := &part{in: f.in, rows: f.rows}
 		var as []string
 		for _, col := range f.columns {
@@ -322,7 +343,25 @@ func (c *csvInputs) parts() []*part {
 		byCall[options] = p
 		parts = append(parts, p)
 	}
-	return parts
+	return parts, nil
+}
+
+// rewrite copies a file with nested values that the engine would not read
+// exactly, or would refuse since they lack a field.
+func (c *csvInputs) rewrite(ctx context.Context, f *csvFile) error {
+	if !slices.ContainsFunc(f.columns, func(col *csvColumn) bool { return col.json != nil && col.json.copied() }) {
+		return nil
+	}
+	w := &jsonWriter{whole: true}
+	return c.copy(ctx, f, func(i int, field csvField) csvField {
+		col := f.columns[i].json
+		if col == nil || !col.copied() || field.null() {
+			return field
+		}
+		w.out = w.out[:0]
+		w.value(bytes.TrimSpace(field.text()), col.root, col.root.typ())
+		return csvField{b: bytes.ReplaceAll(w.out, []byte(`"`), []byte(`""`)), quoted: true}
+	})
 }
 
 // options of read_csv. Nothing is left to its sniffer, which would skip

@@ -265,3 +265,23 @@ func TestCSVManyChunks(t *testing.T) {
 		wantErr(t, err, errs.InvalidArgument, fmt.Sprintf("x.csv: line %d: 2 fields", line+1))
 	}
 }
+
+// TestCSVStructFields: a struct in a CSV field may lack fields, have new ones,
+// and spell them in another case, as a JSON object may.
+func TestCSVStructFields(t *testing.T) {
+	c := connect(t)
+	o := &Options{Table: []Column{{"s", "STRUCT(a BIGINT, b BIGINT)"}, {"l", "STRUCT(x DOUBLE, y BLOB)[]"}}}
+	text := "id,s,l\n" +
+		`1,"{""b"":9007199254740993}",` + "\n" +
+		`2,"{""A"":1,""c"":""it's """"so""""""}","[{""x"":0.1},{""y"":""AAE=""},null,{}]"` + "\n" +
+		"3,,[]\n" + "4,{},\n"
+	r := open(t, c, o, put(t, "x.csv", strings.ReplaceAll(text, `it's """"so""""`, `it's \""so\""`)))
+	diff(t, rows(t, c, r), []string{
+		`1|{'a': NULL, 'b': 9007199254740993, 'c': NULL}|<nil>`,
+		`2|{'a': 1, 'b': NULL, 'c': 'it\'s "so"'}|[{'x': 0.1, 'y': NULL}, {'x': NULL, 'y': \x00\x01}, NULL, {'x': NULL, 'y': NULL}]`,
+		"3|<nil>|[]", "4|{'a': NULL, 'b': NULL, 'c': NULL}|<nil>",
+	})
+	checkTypes(t, c, r)
+	err := failure(t, c, &Options{Table: o.Table}, put(t, "y.csv", "id,s\n1,\"{\"\"b\"\":\"\"x\"\"}\"\n"))
+	wantErr(t, err, errs.TypeConflict, `y.csv: line 2: column "s": "{"b":"x"}" is not a STRUCT`)
+}

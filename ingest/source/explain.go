@@ -3,7 +3,9 @@ package source
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/supertable-go/supertable/engine"
@@ -29,21 +31,42 @@ func (r *Relation) Explain(err error) error {
 	if !errors.As(err, &ee) {
 		return err
 	}
+	if _, rest, ok := strings.Cut(ee.Message, outOfRange); ok {
+		return r.beyond(rest)
+	}
 	in := r.blamed(ee)
 	if in == nil {
 		return err
 	}
-	return readError(in.name, ee)
+	return readError(in, ee)
+}
+
+// beyond words a value that the type of its column in all inputs together does
+// not reach.
+func (r *Relation) beyond(rest string) error {
+	column, value, _ := strings.Cut(rest, ":")
+	value, _, _ = strings.Cut(value, "\n")
+	i, err := strconv.Atoi(column)
+	if err != nil || i >= len(r.Columns) {
+		return errs.New(errs.TypeConflict, "a value of the inputs does not fit the type that they have together: %s", quoteShort(value))
+	}
+	return errs.New(errs.TypeConflict, "column %s: %s does not fit %s, which the inputs have together: cast one of the inputs",
+		quoteShort(r.Columns[i].Name), quoteShort(value), oneLine(r.Columns[i].Type, 80))
 }
 
 // blamed finds the input that a message speaks of.
 func (r *Relation) blamed(e *engine.Error) *input {
 	var only *input
-	files := 0
+	files, form := 0, ""
 	for _, p := range r.parts {
 		for _, f := range p.files {
 			if strings.Contains(e.Message, f.path) {
 				return f
+			}
+			if only == nil {
+				form = f.form
+			} else if form != f.form {
+				form = "" // of different ones
 			}
 			only = f
 			files++
@@ -55,7 +78,7 @@ func (r *Relation) blamed(e *engine.Error) *input {
 	case files == 1:
 		return only
 	}
-	return &input{name: "one of the inputs"}
+	return &input{name: "one of the inputs", form: form}
 }
 
 var (
@@ -67,8 +90,11 @@ var (
 )
 
 // readError makes one line of what the engine says about a file.
-func readError(name string, e *engine.Error) error {
-	message := e.Message
+func readError(in *input, e *engine.Error) error {
+	name, message := in.name, e.Message
+	if in.path != "" { // a copy's name is nobody's
+		message = strings.ReplaceAll(strings.ReplaceAll(message, in.path, name), filepath.Base(in.path), name)
+	}
 	switch {
 	case e.Class == "interrupt":
 		return errs.Wrap(errs.Cancelled, e, "%s: cancelled", name)
@@ -80,6 +106,9 @@ func readError(name string, e *engine.Error) error {
 		return errs.Wrap(errs.TypeConflict, e, "%s: a value is nested too deep: give its column the type JSON", name)
 	case strings.Contains(message, "encrypt"):
 		return errs.Wrap(errs.Unsupported, e, "%s: encrypted files cannot be read", name)
+	}
+	if in.form == fParquet && e.Class != "conversion" {
+		return parquetError(name, e)
 	}
 	where := name
 	if m := csvLine.FindStringSubmatch(message); m != nil {
@@ -95,6 +124,18 @@ func readError(name string, e *engine.Error) error {
 		kind = errs.TypeConflict
 	}
 	return errs.Wrap(kind, e, "%s: %s", where, plainReason(message))
+}
+
+// parquetError words what the engine says of a Parquet file.
+func parquetError(name string, e *engine.Error) error {
+	message := strings.ToLower(e.Message)
+	switch {
+	case strings.Contains(message, "non-root column"):
+		return errs.Wrap(errs.InvalidArgument, e, "%s: the Parquet file has no columns", name)
+	case e.Class == "not implemented", strings.Contains(message, "unsupported"), strings.Contains(message, "not supported"):
+		return errs.Wrap(errs.Unsupported, e, "%s: the Parquet file is in a form that cannot be read here", name)
+	}
+	return errs.Wrap(errs.InvalidArgument, e, "%s: not a whole Parquet file: it is damaged", name)
 }
 
 // plainReason is the part of a message of the engine that says what is wrong,
@@ -124,15 +165,15 @@ func plainReason(message string) string {
 }
 
 // engineError types an error of a statement of our own about one input.
-func engineError(ctx context.Context, name string, err error) error {
-	if typed := errs.FromContext(ctx, name); typed != nil {
+func engineError(ctx context.Context, in *input, err error) error {
+	if typed := errs.FromContext(ctx, in.name); typed != nil {
 		return typed
 	}
 	if typed, ok := errors.AsType[*errs.Error](err); ok {
 		return typed
 	}
 	if ee, ok := errors.AsType[*engine.Error](err); ok {
-		return readError(name, ee)
+		return readError(in, ee)
 	}
-	return errs.Wrap(errs.Internal, err, "%s: cannot be read", name)
+	return errs.Wrap(errs.Internal, err, "%s: cannot be read", in.name)
 }

@@ -32,7 +32,7 @@ type input struct {
 	path  string // absolute, where the bytes are
 	form  string
 	tabs  bool   // a .tsv file
-	pack  string // "none", "gzip", "zstd": how a text format is compressed
+	pack  string // "none", "gzip", "zstd": how the whole file is compressed
 	bytes int64
 	index int // its place among the inputs
 }
@@ -68,9 +68,9 @@ func (r *Relation) inputsOf(ctx context.Context, paths []string, o *Options) ([]
 func (r *Relation) inputOf(ctx context.Context, path string, o *Options) (*input, error) {
 	in := &input{name: oneLine(filepath.Base(path), 120), form: o.Format, pack: "none"}
 	if path == "-" && o.Stdin != nil {
-		in.name = "standard input"
+		in.name = "-"
 		if in.form == "" {
-			return nil, errs.New(errs.InvalidArgument, "standard input: say which format it has")
+			return nil, errs.New(errs.InvalidArgument, "- (standard input): say which format it has")
 		}
 		return in, r.spool(ctx, in, o.Stdin, o)
 	}
@@ -107,7 +107,7 @@ func (r *Relation) inputOf(ctx context.Context, path string, o *Options) (*input
 			return nil, err
 		}
 	}
-	return in, in.sniff(f)
+	return in, r.look(ctx, in, f, o)
 }
 
 // byName takes the format from the name unless it was given.
@@ -127,11 +127,37 @@ func (in *input) byName(path string) error {
 	return nil
 }
 
-// text reports whether the format may be compressed as a whole.
+// text reports whether the format is read by our scan first, which unpacks it.
 func (in *input) text() bool { return in.form != fParquet && in.form != fArrow }
 
-// sniff looks at the first bytes: at how a text format is compressed, and
-// whether a binary one is what it says.
+// look sniffs at an input. A compressed one of a binary format, which is read
+// from its end, is unpacked into the spill folder.
+func (r *Relation) look(ctx context.Context, in *input, f *os.File, o *Options) error {
+	if err := in.sniff(f); err != nil || in.text() || in.pack == "none" {
+		return err
+	}
+	src, err := in.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if err := r.copyIn(ctx, in, src, o); err != nil {
+		return err
+	}
+	in.pack = "none"
+	whole, err := os.Open(in.path)
+	if err != nil {
+		return fileError(in.name, err)
+	}
+	defer whole.Close()
+	if err := in.sniff(whole); err != nil || in.pack == "none" {
+		return err
+	}
+	return errs.New(errs.InvalidArgument, "%s: is compressed twice", in.name)
+}
+
+// sniff looks at the first bytes: at how the whole file is compressed, and
+// whether one of a binary format is what it says.
 func (in *input) sniff(f *os.File) error {
 	head := make([]byte, 8)
 	n, err := f.ReadAt(head, 0)
@@ -146,14 +172,12 @@ func (in *input) sniff(f *os.File) error {
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		packed = "zstd"
 	}
-	if in.text() && packed != "" {
+	if packed != "" {
 		in.pack = packed
+		return nil
 	}
 	if in.form == fParquet {
 		return sniffParquet(in, f, head)
-	}
-	if !in.text() && packed != "" {
-		return errs.New(errs.InvalidArgument, "%s: is compressed with %s: only text formats may be", in.name, packed)
 	}
 	if in.text() && (bytes.HasPrefix(head, []byte("PAR1")) || bytes.HasPrefix(head, []byte("ARROW1"))) {
 		return errs.New(errs.InvalidArgument, "%s: is a %s file, not %s", in.name, map[byte]string{'P': "Parquet", 'A': "Arrow"}[head[0]], strings.ToUpper(in.form))
@@ -163,6 +187,19 @@ func (in *input) sniff(f *os.File) error {
 
 // spool copies what can be read only once into the spill folder.
 func (r *Relation) spool(ctx context.Context, in *input, from io.Reader, o *Options) error {
+	if err := r.copyIn(ctx, in, from, o); err != nil {
+		return err
+	}
+	f, err := os.Open(in.path)
+	if err != nil {
+		return fileError(in.name, err)
+	}
+	defer f.Close()
+	return r.look(ctx, in, f, o)
+}
+
+// copyIn makes a copy in the spill folder the input.
+func (r *Relation) copyIn(ctx context.Context, in *input, from io.Reader, o *Options) error {
 	f, err := r.temp(o)
 	if err != nil {
 		return err
@@ -175,7 +212,7 @@ func (r *Relation) spool(ctx context.Context, in *input, from io.Reader, o *Opti
 		return fileError(in.name, err)
 	}
 	in.path = f.Name()
-	return in.sniff(f)
+	return nil
 }
 
 // temp makes a file that Close removes.
@@ -227,7 +264,7 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// open gives the bytes of a text format, unpacked.
+// open gives the bytes, unpacked.
 func (in *input) open(ctx context.Context) (io.ReadCloser, error) {
 	f, err := os.Open(in.path)
 	if err != nil {

@@ -1,14 +1,21 @@
 package source
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
 
 	"github.com/supertable-go/supertable/internal/errs"
 )
@@ -58,7 +65,7 @@ func TestInputsThatCannotBeRead(t *testing.T) {
 		wantErr(t, failure(t, c, nil, put(t, p, "a\n1\n")[len(os.TempDir())+1:]), errs.InvalidArgument, "the name does not tell the format")
 	}
 	wantErr(t, failure(t, c, &Options{Format: "xml"}, put(t, "x.csv", "a\n1\n")), errs.InvalidArgument, `input format "xml"`)
-	wantErr(t, failure(t, c, nil, put(t, "x.arrow.gz", pack(t, "gz", "ARROW1"))), errs.InvalidArgument, "only text formats")
+	wantErr(t, failure(t, c, nil, put(t, "x.arrow.gz", pack(t, "gz", "ARROW1"))), errs.InvalidArgument, "x.arrow.gz: not a whole Arrow file")
 	wantErr(t, failure(t, c, nil, ""), errs.InvalidArgument)
 	wantErr(t, failure(t, c, nil, "a\x00b.csv"), errs.InvalidArgument)
 	if os.Getuid() != 0 {
@@ -88,7 +95,7 @@ func TestStandardInputAndPipes(t *testing.T) {
 		diff(t, rows(t, c, open(t, c, &Options{Format: format}, fifo)), []string{"5"})
 	}
 	wantErr(t, failure(t, c, &Options{Stdin: strings.NewReader("x")}, "-"), errs.InvalidArgument, "say which format")
-	wantErr(t, failure(t, c, &Options{Format: "csv", Stdin: strings.NewReader("a,b\n1\n")}, "-"), errs.InvalidArgument, "standard input: line 2")
+	wantErr(t, failure(t, c, &Options{Format: "csv", Stdin: strings.NewReader("a,b\n1\n")}, "-"), errs.InvalidArgument, "-: line 2")
 }
 
 func TestCancelledWhileScanning(t *testing.T) {
@@ -170,5 +177,59 @@ func TestParseColumns(t *testing.T) {
 	for _, spec := range []string{"a:hugeint", "a:interval", "a:float[3]", "a:struct(x timetz)"} {
 		_, err := ParseColumns(spec)
 		wantErr(t, err, errs.TypeConflict, "cannot be stored")
+	}
+}
+
+// TestCompressedBinaryFiles: Parquet and Arrow files may be compressed as a
+// whole; they are unpacked into a copy, which goes whatever happens.
+func TestCompressedBinaryFiles(t *testing.T) {
+	c := connect(t)
+	read := func(path string) string {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	plain := read(copied(t, c, "a.parquet", "SELECT range AS n FROM range(3)"))
+	var ipcBytes bytes.Buffer
+	w := ipc.NewWriter(&ipcBytes, ipc.WithSchema(batchOf(t, "n", arrow.PrimitiveTypes.Int64, "[0,1,2]").Schema()))
+	if err := errors.Join(w.Write(batchOf(t, "n", arrow.PrimitiveTypes.Int64, "[0,1,2]")), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range []string{"gz", "zst"} {
+		for name, content := range map[string]string{"a.parquet." + how: plain, "a.arrow." + how: ipcBytes.String()} {
+			r := open(t, c, nil, put(t, name, pack(t, how, content)))
+			diff(t, rows(t, c, r), []string{"0", "1", "2"})
+			temps := slices.Clone(r.temps)
+			if err := r.Close(); err != nil || len(temps) != 1 {
+				t.Errorf("%v %v", temps, err)
+			}
+			if _, err := os.Stat(temps[0]); !os.IsNotExist(err) {
+				t.Errorf("%s: its copy stays", name)
+			}
+		}
+		wantErr(t, failure(t, c, nil, put(t, "b.parquet."+how, pack(t, how, "a,b\n1,2\n3,4\n"))), errs.InvalidArgument, "b.parquet."+how+": not a Parquet file")
+		wantErr(t, failure(t, c, nil, put(t, "b.parquet."+how, pack(t, how, pack(t, how, plain)))), errs.InvalidArgument, "b.parquet."+how+": is compressed twice")
+		wantErr(t, failure(t, c, nil, put(t, "b.parquet."+how, pack(t, how, plain)[:40])), errs.InvalidArgument, "b.parquet."+how+": ")
+	}
+	diff(t, rows(t, c, open(t, c, &Options{Format: "parquet", Stdin: strings.NewReader(pack(t, "gz", plain))}, "-")), []string{"0", "1", "2"})
+}
+
+// TestDamagedParquetWords: neither words of the engine nor the name of a copy
+// are shown.
+func TestDamagedParquetWords(t *testing.T) {
+	c := connect(t)
+	zeros := "PAR1" + strings.Repeat("\x00", 20) + "PAR1"
+	root := "PAR1" + "\x15\x02\x19\x1c\x48\x06schema\x15\x00\x00\x16\x00\x19\x0c\x00" // a footer with the root alone
+	root += string(binary.LittleEndian.AppendUint32(nil, uint32(len(root)-4))) + "PAR1"
+	for content, want := range map[string]string{
+		zeros: "-: not a whole Parquet file: it is damaged",
+		root:  "-: the Parquet file has no columns",
+	} {
+		err := failure(t, c, &Options{Format: "parquet", Stdin: strings.NewReader(content)}, "-")
+		if err == nil || err.Error() != want || errs.KindOf(err) != errs.InvalidArgument {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }

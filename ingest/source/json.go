@@ -59,7 +59,7 @@ func (j *jsonInputs) scan(ctx context.Context, in *input) error {
 // parts are the relations over the scanned files: the files themselves where
 // the engine reads them exactly, else copies that it does.
 func (j *jsonInputs) parts(ctx context.Context) ([]*part, error) {
-	if len(j.files) == 0 {
+	if len(j.files) == 0 || len(j.root.fields) == 0 && len(j.rel.parts) > 0 { // no columns beside those of other inputs
 		return nil, nil
 	}
 	if err := j.columnsOfTable(); err != nil {
@@ -192,8 +192,14 @@ func newJSONChecker(want *sqlType) *jsonChecker {
 	return &jsonChecker{root: newJSONNode("", want)}
 }
 
-// fits judges one value. The engine makes nested values from JSON text without
-// our copy in between, so what only a copy could carry does not fit.
+// copied reports whether the values need a copy to be read: the engine would
+// lose something of one, or refuse an object without a field.
+func (c *jsonChecker) copied() bool {
+	t := c.root.typ()
+	return c.root.rewrite(t) || c.root.sparse(t)
+}
+
+// fits judges one value.
 func (c *jsonChecker) fits(text []byte) misfit {
 	c.p = jsonParser{b: text, eof: true, serial: c.p.serial}
 	if err := c.p.value(c.root); err != nil {
@@ -204,9 +210,6 @@ func (c *jsonChecker) fits(text []byte) misfit {
 	}
 	if c.p.pos < len(text) && c.p.space() == nil {
 		return notOf
-	}
-	if c.root.rewrite(c.root.typ()) {
-		return inexact
 	}
 	return fine
 }

@@ -41,6 +41,9 @@ type jsonNode struct {
 	index  map[string]*jsonNode // by every spelling, and by the folded one
 	elem   *jsonNode
 	stamp  int64 // the object that last held this field
+
+	objects int64 // seen here, as a struct
+	held    int64 // how many of them had this field
 }
 
 // newJSONNode makes the node of a field or element.
@@ -183,6 +186,25 @@ func (n *jsonNode) widened() *sqlType {
 		}
 	}
 	return &t
+}
+
+// sparse reports whether an object somewhere below lacks a field of its type.
+func (n *jsonNode) sparse(t *sqlType) bool {
+	switch {
+	case n == nil:
+		return false
+	case t.is(tList), t.is(tMap):
+		return n.elem.sparse(t.elem)
+	case !t.is(tStruct):
+		return false
+	}
+	for _, f := range t.field {
+		c := n.index[fold(f.name)]
+		if c == nil && n.objects > 0 || c != nil && (c.held < n.objects || c.sparse(f.typ)) {
+			return true
+		}
+	}
+	return false
 }
 
 // rewrite reports whether the engine's own JSON reader would lose something of

@@ -29,6 +29,7 @@ func (p *jsonParser) object(n *jsonNode) error {
 
 func (p *jsonParser) fieldsOf(n *jsonNode) error {
 	p.serial++
+	n.objects++
 	me, hint := p.serial, 0
 	return p.members(func(key []byte, at int) (*jsonNode, error) {
 		if n.opaque {
@@ -56,6 +57,7 @@ func (p *jsonParser) fieldsOf(n *jsonNode) error {
 			return nil, &jsonError{at, "key " + quoteShort(f.name) + " stands twice in one object"}
 		}
 		f.stamp = me
+		f.held++
 		return f, nil
 	})
 }

@@ -195,8 +195,9 @@ func (s *jsonStream) located(in *input, err error) error {
 	var mis *jsonMisfit
 	switch {
 	case errors.As(err, &mis):
-		return errs.New(errs.TypeConflict, "%s: %s: column %s: %s %s", in.name, s.place(mis.pos),
-			quoteShort(columnAt(s.p.b, mis.pos)), mis.shown(s.p.b), mis.bad.explain(mis.want))
+		column := columnAt(s.p.b, mis.pos)
+		return errs.Wrap(errs.TypeConflict, &misplaced{column}, "%s: %s: column %s: %s %s", in.name, s.place(mis.pos),
+			quoteShort(column), mis.shown(s.p.b), mis.bad.explain(mis.want))
 	case errors.As(err, &je):
 		return errs.New(errs.InvalidArgument, "%s: %s: %s", in.name, s.place(je.pos), je.why)
 	}

@@ -10,7 +10,8 @@ import (
 // in one spelling; base64 as escapes; maps as objects. What it reads has been
 // checked by a jsonParser.
 type jsonWriter struct {
-	out []byte
+	out   []byte
+	whole bool // objects get the fields that they lack, as NULL
 }
 
 const hexDigits = "0123456789ABCDEF"
@@ -98,6 +99,7 @@ func (w *jsonWriter) blob(raw []byte) {
 
 func (w *jsonWriter) object(raw []byte, n *jsonNode, t *sqlType) {
 	w.out = append(w.out, '{')
+	seen := map[string]bool{}
 	eachMember(raw, func(key, value []byte) {
 		f := n.index[string(key)]
 		if f == nil {
@@ -107,9 +109,16 @@ func (w *jsonWriter) object(raw []byte, n *jsonNode, t *sqlType) {
 			if fold(tf.name) == fold(f.name) {
 				w.key(tf.name)
 				w.value(value, f, tf.typ)
+				seen[tf.name] = true
 			}
 		}
 	})
+	for _, tf := range t.field {
+		if w.whole && !seen[tf.name] {
+			w.key(tf.name)
+			w.out = append(w.out, "null"...)
+		}
+	}
 	w.out = append(w.out, '}')
 }
 

@@ -85,14 +85,14 @@ func parquetSchemas(ctx context.Context, c engine.Conn, ins []*input) (map[strin
 		coalesce(num_children, 0)::BIGINT, coalesce("precision", 0)::BIGINT, coalesce(duckdb_type, '') FROM parquet_schema([`+strings.Join(paths, ", ")+"])", nil)
 	if err != nil {
 		if len(ins) == 1 {
-			return nil, engineError(ctx, ins[0].name, err)
+			return nil, engineError(ctx, ins[0], err)
 		}
 		for _, in := range ins {
 			if _, err := parquetSchemas(ctx, c, []*input{in}); err != nil {
 				return nil, err
 			}
 		}
-		return nil, engineError(ctx, "inputs", err)
+		return nil, engineError(ctx, &input{name: "inputs", form: fParquet}, err)
 	}
 	schemas := map[string][]parquetNode{}
 	for _, row := range rows {
@@ -155,7 +155,7 @@ func describeParquet(ctx context.Context, c engine.Conn, in *input, nodes []parq
 	}
 	rows, err := engine.Collect(ctx, c, "DESCRIBE SELECT * FROM read_parquet(["+enginePath(in.path)+"], "+p.options+")", nil)
 	if err != nil {
-		return nil, engineError(ctx, in.name, err)
+		return nil, engineError(ctx, in, err)
 	}
 	if len(rows) != len(names) {
 		return nil, errs.New(errs.InvalidArgument, "%s: the footer names %d columns, the engine reads %d", in.name, len(names), len(rows))

@@ -208,3 +208,22 @@ func TestStorable(t *testing.T) {
 		}
 	}
 }
+
+// TestUnitedTimes: a time that the united type does not reach is refused with
+// its column and value, in other words than the engine's.
+func TestUnitedTimes(t *testing.T) {
+	c := connect(t)
+	for _, tt := range []struct{ a, b, want string }{
+		{"TIMESTAMP_NS '2020-01-01'", "TIMESTAMP '2300-01-01'", `column "ts": "2300-01-01 00:00:00" does not fit TIMESTAMP_NS, which the inputs have together: cast one of the inputs`},
+		{"TIMESTAMP '2020-01-01'", "DATE '5881580-07-10'", `column "ts": "5881580-07-10" does not fit TIMESTAMP, which`},
+		{"TIMESTAMP_NS '2020-01-01'", "TIMESTAMP '2020-01-01'", ""},
+	} {
+		r := open(t, c, nil, copied(t, c, "a.parquet", "SELECT "+tt.a+" AS ts"), copied(t, c, "b.parquet", "SELECT "+tt.b+" AS ts"))
+		got, err := rowsErr(c, r)
+		if tt.want == "" {
+			diff(t, len(got), 2)
+			continue
+		}
+		wantErr(t, err, errs.TypeConflict, tt.want)
+	}
+}

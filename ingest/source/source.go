@@ -19,7 +19,9 @@
 package source
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -33,7 +35,7 @@ import (
 type Options struct {
 	// Format of every input: "parquet", "arrow", "csv", "json" or "ndjson"
 	// (json and ndjson both accept an array, lines, and objects in a row).
-	// Defaults to the suffix of each name, .gz or .zst behind it for text.
+	// Defaults to the suffix of each name, before .gz or .zst.
 	Format string
 	// Declared gives types to columns of text formats; it wins over Table.
 	// Every name must be in an input. Defaults to none.
@@ -41,6 +43,10 @@ type Options struct {
 	// Table is what the existing table's columns are: text formats are read as
 	// these types. Nil when there is no table.
 	Table []Column
+	// Hollow tells of a column of Table, by its name there, whether it never had
+	// a value: then it is asked when a text format has one that its type does not
+	// hold, and the column's type is inferred. Defaults to no column.
+	Hollow func(ctx context.Context, column string) (bool, error)
 	// SpillDir is where inputs that can be read only once, or that the engine
 	// cannot read as they are, are copied to. Defaults to the system's folder.
 	SpillDir string
@@ -90,19 +96,15 @@ func (r *Relation) open(ctx context.Context, c engine.Conn, paths []string, o *O
 	if err != nil {
 		return err
 	}
-	csvs := &csvInputs{rel: r, o: o, types: types, columns: map[string]*csvColumn{}}
-	jsons := newJSONInputs(r, o, types)
-	var parquets []*input
+	var parquets, texts []*input
 	for _, in := range ins {
 		switch in.form {
 		case fParquet:
 			parquets = append(parquets, in)
-		case fCSV:
-			err = csvs.scan(ctx, in)
-		case fJSON, fNDJSON:
-			err = jsons.scan(ctx, in)
 		case fArrow:
 			err = r.openArrow(ctx, c, in)
+		default:
+			texts = append(texts, in)
 		}
 		if err != nil {
 			return err
@@ -111,8 +113,16 @@ func (r *Relation) open(ctx context.Context, c engine.Conn, paths []string, o *O
 	if err := r.openParquet(ctx, c, parquets); err != nil {
 		return err
 	}
-	r.parts = append(r.parts, csvs.parts()...)
-	more, err := jsons.parts(ctx)
+	csvs, jsons, err := r.scanTexts(ctx, texts, o, types)
+	if err != nil {
+		return err
+	}
+	more, err := csvs.parts(ctx)
+	if err != nil {
+		return err
+	}
+	r.parts = append(r.parts, more...)
+	more, err = jsons.parts(ctx)
 	if err != nil {
 		return err
 	}
@@ -122,6 +132,42 @@ func (r *Relation) open(ctx context.Context, c engine.Conn, paths []string, o *O
 		return err
 	}
 	return r.unite()
+}
+
+// scanTexts looks at all text inputs. Where a value does not fit a column of
+// the table that never had one, it begins again and infers the column's type.
+func (r *Relation) scanTexts(ctx context.Context, texts []*input, o *Options, types wanted) (*csvInputs, *jsonInputs, error) {
+	for {
+		csvs := &csvInputs{rel: r, o: o, types: types, columns: map[string]*csvColumn{}}
+		jsons := newJSONInputs(r, o, types)
+		err := scanAll(ctx, texts, csvs, jsons)
+		if err == nil {
+			return csvs, jsons, nil
+		}
+		if free, ferr := types.free(ctx, err, o); !free {
+			return nil, nil, cmp.Or(ferr, err)
+		}
+	}
+}
+
+func scanAll(ctx context.Context, texts []*input, csvs *csvInputs, jsons *jsonInputs) (err error) {
+	for _, in := range texts {
+		if in.form == fCSV {
+			err = csvs.scan(ctx, in)
+		} else {
+			err = jsons.scan(ctx, in)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Text reports whether an input is of a text format, whose types depend on
+// those that it was opened with.
+func (r *Relation) Text() bool {
+	return slices.ContainsFunc(r.parts, func(p *part) bool { return p.in.text() })
 }
 
 // Close releases streams and removes temporary copies.
@@ -164,6 +210,31 @@ func wantedOf(o *Options) (wanted, error) {
 		w[fold(c.Name)] = t
 	}
 	return w, CheckStorable(o.Declared)
+}
+
+// misplaced is the cause of an error about a value that its column's given
+// type does not hold.
+type misplaced struct{ column string }
+
+func (m *misplaced) Error() string { return "a value does not fit the column " + m.column }
+
+// free leaves a column to inference when err is about one of its values and it
+// is one of the table's that never had any.
+func (w wanted) free(ctx context.Context, err error, o *Options) (bool, error) {
+	m, ok := errors.AsType[*misplaced](err)
+	if !ok || o.Hollow == nil {
+		return false, nil
+	}
+	same := func(c Column) bool { return fold(c.Name) == fold(m.column) }
+	i := slices.IndexFunc(o.Table, same)
+	if i < 0 || slices.ContainsFunc(o.Declared, same) {
+		return false, nil
+	}
+	hollow, herr := o.Hollow(ctx, o.Table[i].Name)
+	if hollow {
+		delete(w, fold(m.column))
+	}
+	return hollow, herr
 }
 
 // of is the type given for a column, nil when it is to be inferred.

@@ -2,6 +2,7 @@ package source
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/supertable-go/supertable/internal/errs"
@@ -77,7 +78,7 @@ func (p *part) selectAs(cols []*united) string {
 				items[i] = "CAST(NULL AS " + u.typ.String() + ") AS " + ident(u.name)
 			}
 		case !c.typ.same(u.typ):
-			items[i] = "CAST(" + c.expr + " AS " + u.typ.String() + ") AS " + ident(u.name)
+			items[i] = p.cast(c, u.typ, i) + " AS " + ident(u.name)
 		case c.expr == ident(u.name):
 			items[i] = c.expr
 		default:
@@ -85,6 +86,28 @@ func (p *part) selectAs(cols []*united) string {
 		}
 	}
 	return "SELECT " + strings.Join(items, ", ") + " FROM " + p.source()
+}
+
+// outOfRange starts the message of the engine's error about a value that the
+// united type does not reach; the number of its column and the value follow.
+const outOfRange = "supertable:range:"
+
+// cast is the expression of a column in a wider type. Dates reach further than
+// timestamps, and those further than the ones in nanoseconds.
+func (p *part) cast(c partColumn, to *sqlType, column int) string {
+	cast := "CAST(" + c.expr + " AS " + to.String() + ")"
+	fits := ""
+	switch {
+	case c.typ.is("DATE"):
+		fits = "TRY_CAST(" + c.expr + " AS " + to.String() + ") IS NOT NULL"
+	case to.is("TIMESTAMP_NS"):
+		micros := "CAST(" + c.expr + " AS TIMESTAMP)"
+		fits = "NOT isfinite(" + micros + ") OR " + micros + " BETWEEN TIMESTAMP '1677-09-22 00:00:00' AND TIMESTAMP '2262-04-11 23:47:16.854775'"
+	default:
+		return cast
+	}
+	return "CASE WHEN " + c.expr + " IS NULL THEN NULL WHEN " + fits + " THEN " + cast +
+		" ELSE error(" + literal(outOfRange+strconv.Itoa(column)+":") + " || CAST(" + c.expr + " AS VARCHAR)) END"
 }
 
 // ladders are the types that widen into each other without loss, each into

@@ -12,8 +12,6 @@ import (
 	"github.com/supertable-go/supertable/ingest"
 	"github.com/supertable-go/supertable/ingest/source"
 	"github.com/supertable-go/supertable/internal/errs"
-	"github.com/supertable-go/supertable/rbac"
-	"github.com/supertable-go/supertable/scan"
 )
 
 // Check is something that every row of a file must keep; one field is set.
@@ -82,11 +80,11 @@ func (l *load) check(ctx context.Context, f catalog.StagedFile) error {
 	if len(l.checks) == 0 && !l.quarantine {
 		return nil
 	}
-	types, err := l.tableColumns(ctx)
+	as, err := l.tableColumns(ctx)
 	if err != nil {
 		return err
 	}
-	o, from, err := l.open(ctx, f, types)
+	o, from, err := l.open(ctx, f, as)
 	if err != nil {
 		return fileFault(err)
 	}
@@ -95,7 +93,7 @@ func (l *load) check(ctx context.Context, f catalog.StagedFile) error {
 	for i, c := range l.checks {
 		if o.rel.OneShot && i > 0 {
 			o.close()
-			if o, from, err = l.open(ctx, f, types); err != nil {
+			if o, from, err = l.open(ctx, f, as); err != nil {
 				return fileFault(err)
 			}
 		}
@@ -121,7 +119,8 @@ func fileFault(err error) error {
 	return err
 }
 
-func (l *load) tableColumns(ctx context.Context) (out []source.Column, err error) {
+// tableColumns are what a text format is read as.
+func (l *load) tableColumns(ctx context.Context) (as source.Options, err error) {
 	err = l.s.Catalog.Read(ctx, func(v *catalog.View) error {
 		t, err := v.Table(ctx, l.table, v.Head.ID)
 		if errs.KindOf(err) == errs.NotFound {
@@ -131,16 +130,17 @@ func (l *load) tableColumns(ctx context.Context) (out []source.Column, err error
 			return err
 		}
 		cols, err := v.Columns(ctx, t.ID, v.Head.ID)
-		out = ingest.SourceColumns(scan.VisibleColumns(l.g.Rules(rbac.Write, t.Name), cols, nil), l.rename) // what a text is read as would tell of the others
+		as.Table, as.Hollow = ingest.TableColumns(l.s.Catalog, l.g, t, cols, l.rename)
 		return err
 	})
-	return out, err
+	return as, err
 }
 
 // open opens a file under its new names, and under the old ones too where they
 // are free: a check may use either.
-func (l *load) open(ctx context.Context, f catalog.StagedFile, types []source.Column) (*opened, string, error) {
-	o, err := l.s.read(ctx, l.s.path(f), f.Format, types)
+func (l *load) open(ctx context.Context, f catalog.StagedFile, as source.Options) (*opened, string, error) {
+	as.Format = f.Format
+	o, err := l.s.read(ctx, l.s.path(f), as)
 	if err != nil {
 		return nil, "", err
 	}

@@ -104,5 +104,5 @@ func (s *Store) writeParquet(ctx context.Context, in *incoming) error {
 	}
 	defer func() { _ = rel.Close() }()
 	_, err = engine.Collect(ctx, conn, "COPY ("+rel.SQL+") TO "+datafile.QuoteText(in.path)+" (FORMAT parquet, COMPRESSION zstd)", nil)
-	return s.engineError(ctx, rel, err, in.Name)
+	return engineError(ctx, rel, err, in.Name)
 }

@@ -33,9 +33,8 @@ func (o *opened) close() {
 	}
 }
 
-// read opens the file at path; table gives the types of a text format, which
-// are sniffed where it has none.
-func (s *Store) read(ctx context.Context, path, format string, table []source.Column) (*opened, error) {
+// read opens the file at path.
+func (s *Store) read(ctx context.Context, path string, as source.Options) (*opened, error) {
 	eng, err := s.Engine(ctx)
 	if err != nil {
 		return nil, err
@@ -48,9 +47,8 @@ func (s *Store) read(ctx context.Context, path, format string, table []source.Co
 	if o.conn, err = eng.Conn(ctx); err != nil {
 		return nil, err
 	}
-	o.rel, err = source.Open(ctx, o.conn, []string{path}, &source.Options{
-		Format: format, Table: table, SpillDir: s.Catalog.Folder().LeaseDir(lease),
-	})
+	as.SpillDir = s.Catalog.Folder().LeaseDir(lease)
+	o.rel, err = source.Open(ctx, o.conn, []string{path}, &as)
 	if err != nil {
 		o.close()
 		return nil, err
@@ -65,20 +63,14 @@ func (s *Store) inspect(ctx context.Context, in *incoming) error {
 	if in.row.Format == "" {
 		in.row.Format = source.FormatOf(in.Name)
 	}
-	o, err := s.read(ctx, in.path, in.Format, nil)
+	o, err := s.read(ctx, in.path, source.Options{Format: in.Format})
 	if err != nil {
 		return err
 	}
 	defer o.close()
-	cols := make([]string, len(o.rel.Columns))
-	for i, c := range o.rel.Columns {
-		cols[i] = datafile.Quote(c.Name)
+	if in.row.Rows, err = readAll(ctx, o.conn, o.rel, in.Name); err != nil {
+		return err
 	}
-	rows, err := engine.Collect(ctx, o.conn, "SELECT count(*), bit_xor(hash("+strings.Join(cols, ", ")+")) FROM ("+o.rel.SQL+")", nil)
-	if err != nil {
-		return s.engineError(ctx, o.rel, err, in.Name)
-	}
-	in.row.Rows, _ = rows[0][0].(int64)
 	info, err := os.Stat(in.path)
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, "look at an unfinished file under tmp")
@@ -87,9 +79,23 @@ func (s *Store) inspect(ctx context.Context, in *incoming) error {
 	return nil
 }
 
+// readAll reads every value and counts the rows.
+func readAll(ctx context.Context, c engine.Conn, rel *source.Relation, name string) (int64, error) {
+	cols := make([]string, len(rel.Columns))
+	for i, c := range rel.Columns {
+		cols[i] = datafile.Quote(c.Name)
+	}
+	rows, err := engine.Collect(ctx, c, "SELECT count(*), bit_xor(hash("+strings.Join(cols, ", ")+")) FROM ("+rel.SQL+")", nil)
+	if err != nil {
+		return 0, engineError(ctx, rel, err, name)
+	}
+	n, _ := rows[0][0].(int64)
+	return n, nil
+}
+
 // engineError words an error of a statement that read or wrote a file; raw
 // messages name paths.
-func (s *Store) engineError(ctx context.Context, rel *source.Relation, err error, name string) error {
+func engineError(ctx context.Context, rel *source.Relation, err error, name string) error {
 	if err == nil {
 		return nil
 	}
@@ -123,14 +129,14 @@ func (s *Store) Show(ctx context.Context, g rbac.Grant, area, file string, limit
 	if _, err := os.Stat(s.path(f)); err != nil {
 		return Preview{}, damaged(f, err)
 	}
-	o, err := s.read(ctx, s.path(f), f.Format, nil)
+	o, err := s.read(ctx, s.path(f), source.Options{Format: f.Format})
 	if err != nil {
 		return Preview{}, s.asDamage(f, err)
 	}
 	defer o.close()
 	head, err := collect(ctx, o.conn, fmt.Sprintf("SELECT * FROM (%s) LIMIT %d", o.rel.SQL, limit))
 	if err != nil {
-		return Preview{}, s.asDamage(f, s.engineError(ctx, o.rel, err, f.File))
+		return Preview{}, s.asDamage(f, engineError(ctx, o.rel, err, f.File))
 	}
 	return Preview{StagedFile: f, Columns: o.rel.Columns, Head: head}, nil
 }

@@ -86,6 +86,32 @@ func (s *Store) Put(ctx context.Context, g rbac.Grant, area string, items []Item
 	if err := s.permit(g, area); err != nil {
 		return nil, err
 	}
+	ins, err := incomingOf(items)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Catalog.Changeable(ctx); err != nil {
+		return nil, err
+	}
+	area, err = s.spelling(ctx, area)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := s.Catalog.Lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(s.Catalog.Folder().LeaseDir(lease), "incoming-"+uuid.NewString())
+	defer func() { _ = os.RemoveAll(dir) }()
+	for i, in := range ins {
+		if err := s.receive(ctx, in, filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			return nil, err
+		}
+	}
+	return s.index(ctx, g, lease, area, ins)
+}
+
+func incomingOf(items []Item) ([]*incoming, error) {
 	if len(items) == 0 {
 		return nil, errs.New(errs.InvalidArgument, "no file to stage")
 	}
@@ -105,25 +131,39 @@ func (s *Store) Put(ctx context.Context, g rbac.Grant, area string, items []Item
 		}
 		ins[i] = &incoming{Item: it}
 	}
-	if err := s.Catalog.Changeable(ctx); err != nil {
-		return nil, err
+	return ins, nil
+}
+
+// CheckNames refuses the names that Put refuses.
+func CheckNames(area string, items []Item) error {
+	if err := CheckArea(area); err != nil {
+		return err
 	}
-	area, err := s.spelling(ctx, area)
+	_, err := incomingOf(items)
+	return err
+}
+
+// CheckItems refuses files and bytes that cannot be read to their end. It
+// copies them into dir as Put does into the SuperTable.
+func CheckItems(ctx context.Context, c engine.Conn, dir string, items []Item) error {
+	ins, err := incomingOf(items)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	lease, err := s.Catalog.Lease(ctx)
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(s.Catalog.Folder().LeaseDir(lease), "incoming-"+uuid.NewString())
-	defer func() { _ = os.RemoveAll(dir) }()
 	for i, in := range ins {
-		if err := s.receive(ctx, in, filepath.Join(dir, strconv.Itoa(i))); err != nil {
-			return nil, err
+		if err := in.receive(ctx, filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			return err
+		}
+		rel, err := source.Open(ctx, c, []string{in.path}, &source.Options{Format: in.Format, SpillDir: dir})
+		if err == nil {
+			_, err = readAll(ctx, c, rel, in.Name)
+			_ = rel.Close()
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return s.index(ctx, g, lease, area, ins)
+	return nil
 }
 
 // permit asks for WRITE on an area (decision 12).
@@ -182,18 +222,9 @@ func (s *Store) spelling(ctx context.Context, area string) (string, error) {
 // receive copies an item into dir under its own name, so that messages name
 // it, and reads it to its end.
 func (s *Store) receive(ctx context.Context, in *incoming, dir string) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return errs.Wrap(errs.Unavailable, err, "make a folder under tmp")
-	}
-	in.path = filepath.Join(dir, in.Name)
-	var err error
-	switch {
-	case in.Rows != nil:
+	err := in.receive(ctx, dir)
+	if err == nil && in.Rows != nil {
 		err = s.writeParquet(ctx, in)
-	case in.Bytes != nil:
-		err = copyFrom(ctx, in.Bytes, in.path, in.Name)
-	default:
-		err = copyFile(ctx, in.Path, in.path, in.Name)
 	}
 	if err != nil {
 		return err
@@ -207,6 +238,21 @@ func (s *Store) receive(ctx context.Context, in *incoming, dir string) error {
 	in.row.Name = in.Name
 	in.row.SHA256, err = storage.Checksum(in.path)
 	return err
+}
+
+// receive copies a file or bytes into dir.
+func (in *incoming) receive(ctx context.Context, dir string) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return errs.Wrap(errs.Unavailable, err, "make a folder under tmp")
+	}
+	in.path = filepath.Join(dir, in.Name)
+	switch {
+	case in.Rows != nil:
+		return nil
+	case in.Bytes != nil:
+		return copyFrom(ctx, in.Bytes, in.path, in.Name)
+	}
+	return copyFile(ctx, in.Path, in.path, in.Name)
 }
 
 // index publishes the files and puts them into the index.

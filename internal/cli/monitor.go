@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,7 +77,7 @@ func (a *app) runMonitorLog(cmd *cobra.Command, stream, file string, f *logFlags
 		}
 	}
 	logged := int64(0)
-	err := a.write(ctx, func() error { return plausibleStream(stream) }, func(s session) error {
+	err := a.write(ctx, func(*supertable.Lake) error { return plausibleStream(stream) }, func(s session) error {
 		l, err := s.Logger(ctx, stream, &supertable.LoggerOptions{MaxRowsPerFile: int(f.rows.n), FlushInterval: f.every.d})
 		if err != nil {
 			return err
@@ -96,10 +97,12 @@ func (a *app) runMonitorLog(cmd *cobra.Command, stream, file string, f *logFlags
 	return a.printOne(object{{"stream", stream}, {"rows", logged}}, fmt.Sprintf("%s: %s logged", stream, plural(logged, "record")))
 }
 
+var streamName = regexp.MustCompile(`^[A-Za-z0-9_]{1,124}$`)
+
 // plausibleStream refuses what can be no stream before a SuperTable is created
 // for its sake.
 func plausibleStream(stream string) error {
-	if !tableName.MatchString("__" + stream + "__") {
+	if !streamName.MatchString(stream) {
 		return failf(supertable.InvalidArgument, "bad stream name %q: letters, digits and _, at most 124", stream)
 	}
 	return nil

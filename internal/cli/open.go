@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 
 	"github.com/supertable-go/supertable"
 )
@@ -100,15 +101,23 @@ func (a *app) readFor(ctx context.Context, query string, do func(session) error)
 }
 
 // write opens the session of the flags for do and creates the SuperTable when
-// it is not there; ready is asked before that.
-func (a *app) write(ctx context.Context, ready func() error, do func(session) error) error {
-	return a.withLake(ctx, func(lake *supertable.Lake) error {
+// it is not there; ready is asked before that, so that nothing is made for a
+// write that is refused.
+func (a *app) write(ctx context.Context, ready func(*supertable.Lake) error, do func(session) error) error {
+	return a.withLake(ctx, func(lake *supertable.Lake) (err error) {
+		created := false
+		defer func() {
+			if created && (err == nil || a.flags.format != formatJSON) { // an error stands alone in JSON
+				a.note("created SuperTable %s", a.flags.super)
+			}
+		}()
 		st, err := lake.SuperTable(ctx, a.flags.org, a.flags.super)
 		if errors.Is(err, supertable.NotFound) {
-			if err := ready(); err != nil {
+			if err := ready(lake); err != nil {
 				return err
 			}
-			st, err = a.createForWrite(ctx, lake)
+			st, created, err = a.createForWrite(ctx, lake)
+			a.did(created)
 		}
 		if err != nil {
 			return err
@@ -127,16 +136,45 @@ func (a *app) write(ctx context.Context, ready func() error, do func(session) er
 // nobodyWrites is a write's answer to a user that does not exist.
 func nobodyWrites() error { return failf(supertable.Denied, "Invalid or nonexistent user.") }
 
-func (a *app) createForWrite(ctx context.Context, lake *supertable.Lake) (*supertable.SuperTable, error) {
+func (a *app) createForWrite(ctx context.Context, lake *supertable.Lake) (*supertable.SuperTable, bool, error) {
 	if a.mayCreate() != nil {
-		return nil, nobodyWrites()
+		return nil, false, nobodyWrites()
 	}
-	st, created, err := lake.Create(ctx, a.flags.org, a.flags.super, nil)
-	if err == nil && created {
-		a.did(true)
-		a.note("created SuperTable %s", a.flags.super)
+	return lake.Create(ctx, a.flags.org, a.flags.super, nil)
+}
+
+// holdStdin keeps standard input in a file without a name, to be read twice.
+func (a *app) holdStdin(ctx context.Context) (*os.File, error) {
+	f, err := os.CreateTemp("", "supertable-*")
+	if err != nil {
+		return nil, failf(supertable.Unavailable, "standard input: no temporary file can be made")
 	}
-	return st, err
+	_ = os.Remove(f.Name())
+	if _, err := io.Copy(f, interruptible(ctx, a.stdin)); err != nil {
+		_ = f.Close()
+		return nil, failf(supertable.Unavailable, "standard input: cannot be kept in a temporary file")
+	}
+	a.stdin = f
+	return f, rewind(f)
+}
+
+// checkStdin runs check, which reads standard input, and lets it be read again.
+func (a *app) checkStdin(ctx context.Context, check func(io.Reader) error) error {
+	f, err := a.holdStdin(ctx)
+	if err == nil {
+		err = check(f)
+	}
+	if err == nil {
+		err = rewind(f)
+	}
+	return err
+}
+
+func rewind(f *os.File) error {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return failf(supertable.Unavailable, "standard input: cannot be read again")
+	}
+	return nil
 }
 
 // mayCreate refuses to make a SuperTable for anybody but the superuser: nobody

@@ -23,6 +23,7 @@ var noParquet = map[string]bool{
 	"duration": true, "decimal_negative_scale": true,
 	"timestamp_s": true, // its infinities do not fit into milliseconds
 	"time_tz":     true, "bit": true, "uhugeint": true, "opaque_hugeint": true,
+	"hugeint": true, // its values have more digits than the decimal that it comes as
 }
 
 // repeated is a result of many batches of the same rows.
@@ -73,7 +74,9 @@ func TestParquetReadsBackTheSame(t *testing.T) {
 func TestArrowReadsBackTheSame(t *testing.T) {
 	for _, f := range everyType(t) {
 		var stream bytes.Buffer
-		if err := copyRows(formatArrow, &stream, repeated(f, 3)); err != nil {
+		if err := copyRows(formatArrow, &stream, repeated(f, 3)); f.field.Name == "hugeint" && errors.Is(err, supertable.Unsupported) {
+			continue
+		} else if err != nil {
 			t.Errorf("%s: %v", f.field.Name, err)
 			continue
 		}

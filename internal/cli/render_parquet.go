@@ -52,6 +52,9 @@ func (p *parquetRows) Write(b arrow.RecordBatch) error {
 			return err
 		}
 	}
+	if err := checkDecimals(b); err != nil {
+		return err
+	}
 	b, err := p.convert(b)
 	if err != nil {
 		return err

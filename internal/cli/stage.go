@@ -2,10 +2,11 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"maps"
-	"regexp"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,8 +87,9 @@ does the SuperTable. The file - is standard input.`,
 func (a *app) runStagePut(cmd *cobra.Command, area string, files []string, name, format string) error {
 	ctx := cmd.Context()
 	var list []supertable.StagedFile
-	err := a.write(ctx, func() error { return plausibleArea(area) }, func(s session) (err error) {
-		o := &supertable.StageOptions{Format: format}
+	o := &supertable.StageOptions{Format: format}
+	ready := func(lake *supertable.Lake) error { return a.checkStage(ctx, lake, area, files, name, o) }
+	err := a.write(ctx, ready, func(s session) (err error) {
 		if files[0] != "-" && name == "" {
 			list, err = s.StageFiles(ctx, area, files, o)
 			return err
@@ -107,10 +109,7 @@ func (a *app) runStagePut(cmd *cobra.Command, area string, files []string, name,
 // stageStream stages standard input, or a file under another name.
 func (a *app) stageStream(ctx context.Context, s session, area, file, name string, o *supertable.StageOptions) (supertable.StagedFile, error) {
 	if file == "-" {
-		if name == "" {
-			name = "stdin." + o.Format
-		}
-		return s.StageFrom(ctx, area, name, interruptible(ctx, a.stdin), o)
+		return s.StageFrom(ctx, area, stdinName(name, o), interruptible(ctx, a.stdin), o)
 	}
 	f, err := openInput(file)
 	if err != nil {
@@ -120,15 +119,26 @@ func (a *app) stageStream(ctx context.Context, s session, area, file, name strin
 	return s.StageFrom(ctx, area, name, f, o)
 }
 
-var areaName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
-
-// plausibleArea refuses what can be no area before a SuperTable is created for
-// its sake.
-func plausibleArea(name string) error {
-	if !areaName.MatchString(name) {
-		return failf(supertable.InvalidArgument, "bad staging area %q: letters, digits and _, not a digit first, at most 128", name)
+// stdinName is what standard input is kept under.
+func stdinName(name string, o *supertable.StageOptions) string {
+	if name == "" {
+		return "stdin." + o.Format
 	}
-	return nil
+	return name
+}
+
+// checkStage refuses files before a SuperTable is created for their sake.
+func (a *app) checkStage(ctx context.Context, lake *supertable.Lake, area string, files []string, name string, o *supertable.StageOptions) error {
+	if files[0] == "-" {
+		return a.checkStdin(ctx, func(stdin io.Reader) error {
+			return lake.CheckStage(ctx, area, nil, []string{stdinName(name, o)}, stdin, o)
+		})
+	}
+	names := make([]string, len(files))
+	for i, f := range files {
+		names[i] = cmp.Or(name, filepath.Base(f))
+	}
+	return lake.CheckStage(ctx, area, files, names, nil, o)
 }
 
 func stagedListing(list []supertable.StagedFile) listing {
@@ -390,7 +400,7 @@ func (f *loadFlags) options(cmd *cobra.Command) (*supertable.LoadOptions, error)
 	case f.into == "":
 		return nil, usagef(cmd, "load needs --into TABLE")
 	case f.newerThan != "" && len(f.keys) == 0:
-		return nil, usagef(cmd, "--newer-than needs --key")
+		return nil, usagef(cmd, newerNeedsKey)
 	case cmd.Flags().Changed("compression-level") && (f.level < 1 || f.level > 22):
 		return nil, usagef(cmd, "--compression-level is 1 to 22")
 	}

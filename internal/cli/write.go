@@ -3,8 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -31,8 +31,8 @@ appears by itself, and so does the SuperTable. With --key, rows with the same
 key are replaced; without, rows are appended.
 
 The format of a file follows from its suffix (.parquet, .arrow, .csv, .json,
-.ndjson; the text formats also with .gz or .zst), or is --input-format. The
-file - is standard input.
+.ndjson; also with .gz or .zst), or is --input-format. The file - is standard
+input.
 
 --delete --key a,b FILE deletes the rows whose keys are in the files;
 --delete --all deletes every row.`
@@ -80,7 +80,7 @@ func (f *writeFlags) options(cmd *cobra.Command, files []string) (*supertable.Wr
 	case f.delete && !f.all && len(f.keys) == 0:
 		return nil, usagef(cmd, "--delete needs --key, or --all to delete every row")
 	case f.newerThan != "" && len(f.keys) == 0:
-		return nil, usagef(cmd, "--newer-than needs --key")
+		return nil, usagef(cmd, newerNeedsKey)
 	case f.format != "" && !slices.Contains(inputFormats, f.format):
 		return nil, usagef(cmd, "unknown --input-format %q; choose one of %s", f.format, strings.Join(inputFormats, ", "))
 	case cmd.Flags().Changed("compression-level") && (f.level < 1 || f.level > 22):
@@ -126,7 +126,7 @@ func (a *app) runWrite(cmd *cobra.Command, table string, files []string, f *writ
 		if f.delete { // what is not there has no rows to delete
 			return a.read(ctx, do)
 		}
-		return a.write(ctx, func() error { return plausibleTable(table) }, do)
+		return a.write(ctx, func(lake *supertable.Lake) error { return a.checkWrite(ctx, lake, table, files, o) }, do)
 	}
 	var res supertable.WriteResult
 	err = open(func(s session) (err error) {
@@ -165,15 +165,15 @@ func filesExist(files []string) error {
 	return nil
 }
 
-var tableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+// newerNeedsKey is the library's sentence too.
+const newerNeedsKey = "newer_than requires overwrite_columns (--key)"
 
-// plausibleTable refuses what can be no table name before a SuperTable is
-// created for its sake.
-func plausibleTable(name string) error {
-	if !tableName.MatchString(name) {
-		return failf(supertable.InvalidArgument, "bad table name %q: letters, digits and _, not a digit first, at most 128", name)
+// checkWrite refuses a write before a SuperTable is created for its sake.
+func (a *app) checkWrite(ctx context.Context, lake *supertable.Lake, table string, files []string, o *supertable.WriteOptions) error {
+	if files[0] != "-" {
+		return lake.CheckWrite(ctx, a.flags.super, table, files, nil, o)
 	}
-	return nil
+	return a.checkStdin(ctx, func(stdin io.Reader) error { return lake.CheckWrite(ctx, a.flags.super, table, files, stdin, o) })
 }
 
 func (a *app) printWrite(r supertable.WriteResult) error {
