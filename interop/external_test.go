@@ -3,6 +3,7 @@ package interop
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/supertable-go/supertable"
@@ -105,8 +106,11 @@ func TestExternalCounts(t *testing.T) {
 			"CREATE TABLE lake.t AS SELECT i AS id FROM range(60) r(i)", "DELETE FROM lake.t WHERE id < 20", "DELETE FROM lake.t WHERE id = 30",
 			"BEGIN; CALL ducklake_rewrite_data_files('lake', delete_threshold => 0.2); COMMIT", flush, "DELETE FROM lake.t WHERE id < 25",
 		}, []string{"1 +60 -0", "2 +0 -20", "3 +0 -1", "4 +0 -0", "5 +0 -0", "6 +0 -5"}},
-		{"dropped", []string{"CREATE TABLE lake.t AS SELECT i AS id FROM range(60) r(i)", "DELETE FROM lake.t WHERE id = 30", "INSERT INTO lake.t VALUES (1)", flush, "DROP TABLE lake.t", "CREATE TABLE lake.t (id BIGINT)"},
-			[]string{"1 +60 -0", "2 +0 -1", "3 +1 -0", "4 +0 -0", "5 +0 -0", "6 +0 -60", "7 +0 -0"}},
+		{
+			"dropped",
+			[]string{"CREATE TABLE lake.t AS SELECT i AS id FROM range(60) r(i)", "DELETE FROM lake.t WHERE id = 30", "INSERT INTO lake.t VALUES (1)", flush, "DROP TABLE lake.t", "CREATE TABLE lake.t (id BIGINT)"},
+			[]string{"1 +60 -0", "2 +0 -1", "3 +1 -0", "4 +0 -0", "5 +0 -0", "6 +0 -60", "7 +0 -0"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -189,20 +193,7 @@ func TestTwoNames(t *testing.T) {
 		equal(t, "rows before", l.rows("SELECT count(*) FROM t", 2), []string{"10"})
 	}
 	names()
-	findings := func() (kinds []string) {
-		t.Helper()
-		report, err := l.s.Check(t.Context(), false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range report.Findings {
-			kinds = append(kinds, f.Kind)
-		}
-		return kinds
-	}
-	if !slices.Contains(findings(), "two_names") {
-		t.Error("check does not find it")
-	}
+	equal(t, "findings", l.findings(), []string{"two_names t"})
 	l.adopt()
 	names()
 	l.check()
@@ -246,4 +237,30 @@ func TestNamesOfViews(t *testing.T) {
 	l.duck.run("DROP VIEW lake.v")
 	l.write("v", "SELECT 1 AS id", nil)
 	l.compareHead()
+}
+
+// findings are those of a check that is not deep.
+func (l *lake) findings() (out []string) {
+	l.t.Helper()
+	report, err := l.s.Check(l.t.Context(), false)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for _, f := range report.Findings {
+		out = append(out, f.Kind+" "+f.Object)
+	}
+	return out
+}
+
+// TestTableUnderView finds a table that has the name of a view.
+func TestTableUnderView(t *testing.T) {
+	t.Parallel()
+	l := newTheirs(t, noInlining)
+	l.duck.run("CREATE TABLE lake.t (id INTEGER)")
+	l.duck.run("CREATE VIEW lake.v AS SELECT * FROM lake.t")
+	meta(t, l.catalog(), "UPDATE ducklake_view SET view_name = 'T' RETURNING 1")
+	l.open()
+	if found := l.findings(); len(found) != 1 || !strings.HasPrefix(found[0], "duplicate_table ") {
+		t.Errorf("findings %v", found)
+	}
 }
