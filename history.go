@@ -67,7 +67,7 @@ type UndropResult struct {
 // Undrop brings a dropped table back as it was last, as a new snapshot: with
 // its rows, columns, options, write ids and history. It needs CONTROL.
 //
-// Errors: AlreadyExists when a table has the name, NotFound when none of that
+// Errors: AlreadyExists when a table or view has the name, NotFound when none of that
 // name was dropped or its last snapshot has expired.
 func (s *Session) Undrop(ctx context.Context, table string) (_ UndropResult, err error) {
 	defer s.audited(&ctx, "undrop", "", table)(&err)

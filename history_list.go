@@ -18,7 +18,7 @@ type HistoryOptions struct {
 
 // History lists changes, newest first: of one table, or of all when table is
 // "", those of streams (__x__) aside. The counts of a table of which the principal sees some rows only are
-// withheld.
+// withheld, and those of another client's change that can no longer be counted.
 func (s *Session) History(ctx context.Context, table string) ([]HistoryEntry, error) {
 	return s.HistoryOf(ctx, table, nil)
 }
@@ -63,7 +63,7 @@ func (s *Session) HistoryOf(ctx context.Context, table string, o *HistoryOptions
 				return false, err
 			}
 			entry := HistoryEntry{Snapshot: e.Snapshot, Version: e.Version, Time: e.Time, Table: e.Table, Operation: e.Operation, Inserted: e.Inserted, Deleted: e.Deleted, Principal: e.Principal, Message: e.Message, Lineage: from}
-			if !show.counts {
+			if !show.counts || e.Uncounted {
 				entry.Inserted, entry.Deleted, entry.Withheld = 0, 0, true
 			}
 			out = append(out, entry)

@@ -156,7 +156,7 @@ type HistoryEntry struct {
 	Deleted   int64     `json:"deleted"`
 	Principal string    `json:"principal"`
 	Message   string    `json:"message"`
-	Withheld  bool      `json:"-"` // inserted and deleted are not told: the principal sees some rows only
+	Withheld  bool      `json:"-"` // inserted and deleted are not told: the principal sees some rows only, or another client made the change and what came before it has expired
 	// Lineage is what the write kept with it, numbers as json.Number; nil for none.
 	Lineage map[string]any `json:"lineage,omitempty"`
 }

@@ -242,17 +242,13 @@ func (v *View) audit(ctx context.Context, ch *Change, table string, snapshot int
 
 // auditForeign records that other clients changed tables: once for all of
 // their commits, when we find them.
-func (v *View) auditForeign(ctx context.Context, touched []foreignChange) error {
-	if len(touched) == 0 {
+func (v *View) auditForeign(ctx context.Context, tables []int64) error {
+	if len(tables) == 0 {
 		return nil
 	}
 	e := Event{Action: "external", Principal: "external", Snapshot: &v.Head.ID}
-	seen := map[int64]bool{}
-	for _, fc := range touched {
-		if !seen[fc.table] {
-			seen[fc.table] = true
-			e.Tables = append(e.Tables, tableName(ctx, v.q, fc.table))
-		}
+	for _, id := range tables {
+		e.Tables = append(e.Tables, tableName(ctx, v.q, id))
 	}
 	return v.c.opts.appendEvent(ctx, v.q, e)
 }

@@ -189,6 +189,9 @@ func (a *applier) createTable() error {
 		return nil
 	}
 	a.table = Table{ID: a.next.nextCatalogID, Name: a.ch.Create.Name, Begin: a.next.ID, path: a.c.dataPath + TableDir(a.ch.Create.Name)}
+	if err := a.nameFree(); err != nil {
+		return err
+	}
 	a.next.nextCatalogID++
 	a.schema = true
 	a.note("created_table:%s", quoteChange(a.table.Name))
@@ -202,6 +205,16 @@ func (a *applier) createTable() error {
 		return err
 	}
 	return a.insertColumns(flatten(a.ch.Create.Columns, nil))
+}
+
+// nameFree refuses the table's name when another client's view has it: to
+// DuckDB tables and views share their names, and the view hides the table.
+func (a *applier) nameFree() error {
+	views, err := a.ids(a.ctx, `SELECT view_id FROM ducklake_view w JOIN ducklake_schema s ON s.schema_id = w.schema_id AND s.schema_name = 'main' AND s.end_snapshot IS NULL WHERE w.end_snapshot IS NULL AND w.view_name = ? COLLATE NOCASE`, a.table.Name)
+	if err == nil && len(views) > 0 {
+		err = errs.New(errs.AlreadyExists, "a view named %s exists already; take another name, or drop the view with the client that made it", a.table.Name)
+	}
+	return err
 }
 
 func (a *applier) insertTable(id, path string, relative bool) error {
@@ -266,10 +279,13 @@ func (a *applier) rename() error {
 	if err != nil {
 		return sqlError(a.ctx, err, "read the table")
 	}
+	a.table.Name = a.ch.Rename
+	if err := a.nameFree(); err != nil {
+		return err
+	}
 	if err := a.endRows("ducklake_table", "table_id", a.table.ID); err != nil {
 		return err
 	}
-	a.table.Name = a.ch.Rename
 	a.schema = true
 	a.note("created_table:%s", quoteChange(a.table.Name)) // a rename is recorded as the creation of the new name
 	if err := a.insertTable(id.String, path.String, !relative.Valid || relative.Bool); err != nil {

@@ -166,7 +166,7 @@ func (a *applier) absorb(id int64) error {
 	if err := a.schedule(a.ctx, id, join(a.table.path, path, relative), a.next); err != nil {
 		return err
 	}
-	return a.forgetFile(a.ctx, id)
+	return a.forgetFile(a.ctx, a.table.ID, id, a.next)
 }
 
 func (a *applier) endFile(id int64) error {
@@ -202,9 +202,23 @@ func (v *View) schedule(ctx context.Context, id int64, full string, at Snapshot)
 	return err
 }
 
-// forgetFile removes what the catalog says of a data file. Its checksum stays
-// until the file itself is gone.
-func (v *View) forgetFile(ctx context.Context, id int64) error {
+// forgetFile removes what the catalog says of a data file that no snapshot from
+// at on names. Its checksum stays until the file itself is gone. Its delete
+// files go with it: DuckDB's flush of dead rows leaves one without an end on a
+// file that has ended.
+func (v *View) forgetFile(ctx context.Context, table, id int64, at Snapshot) error {
+	deletes, err := v.filePaths(ctx, `SELECT x.delete_file_id, 0, x.table_id, x.path, x.path_is_relative FROM ducklake_delete_file x WHERE x.table_id = ? AND x.data_file_id = ?`, table, id)
+	if err != nil {
+		return err
+	}
+	for _, d := range deletes {
+		if err := v.schedule(ctx, d.id, d.path, at); err != nil {
+			return err
+		}
+		if err := execAll(ctx, v.q, []statement{{`DELETE FROM ducklake_delete_file WHERE delete_file_id = ?`, []any{d.id}}}); err != nil {
+			return err
+		}
+	}
 	return execAll(ctx, v.q, []statement{
 		{`DELETE FROM ducklake_data_file WHERE data_file_id = ?`, []any{id}},
 		{`DELETE FROM ducklake_file_column_stats WHERE data_file_id = ?`, []any{id}},
@@ -216,15 +230,14 @@ func (v *View) forgetFile(ctx context.Context, id int64) error {
 
 // State identifies what is dead in a file: while it is the same, so are the
 // dead rows.
-type State struct{ Delete, Inlined, InlinedLast, More int64 }
+type State struct {
+	Deletes              string // the ids of the delete files, ascending
+	Inlined, InlinedLast int64
+}
 
 // State is the file's state of dead rows at the snapshot that it was read at.
 func (f *File) State() State {
-	s := State{Delete: -1, Inlined: f.Inlined, InlinedLast: f.InlinedLast, More: int64(len(f.More))}
-	if f.Delete != nil {
-		s.Delete = f.Delete.ID
-	}
-	return s
+	return State{f.deleteIDs(), f.Inlined, f.InlinedLast}
 }
 
 // Unchanged reports whether every one of the files is still live in the table
@@ -245,18 +258,16 @@ func (v *View) Unchanged(ctx context.Context, t Table, files []File) (bool, erro
 }
 
 func (v *View) state(ctx context.Context, t Table, file int64, noInlined bool) (State, bool, error) {
-	s := State{Delete: -1}
+	var s State
 	var live int
 	err := v.q.QueryRowContext(ctx, `SELECT count(*) FROM ducklake_data_file WHERE data_file_id = ? AND table_id = ? AND end_snapshot IS NULL`, file, t.ID).Scan(&live)
 	if err != nil || live == 0 {
 		return s, false, sqlError(ctx, err, "read the files")
 	}
-	var deletes int64
-	err = v.q.QueryRowContext(ctx, `SELECT count(*), coalesce(max(delete_file_id), -1) FROM ducklake_delete_file WHERE table_id = ? AND data_file_id = ? AND end_snapshot IS NULL`, t.ID, file).Scan(&deletes, &s.Delete)
+	err = v.q.QueryRowContext(ctx, `SELECT coalesce(group_concat(id), '') FROM (SELECT delete_file_id AS id FROM ducklake_delete_file WHERE table_id = ? AND data_file_id = ? AND end_snapshot IS NULL ORDER BY 1)`, t.ID, file).Scan(&s.Deletes)
 	if err != nil {
 		return s, false, sqlError(ctx, err, "read the files")
 	}
-	s.More = max(0, deletes-1)
 	if noInlined {
 		return s, true, nil
 	}

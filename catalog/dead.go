@@ -18,9 +18,8 @@ import (
 // delete file whose rows died at several snapshots has one set with all of them
 // (at is 0) and others for the snapshots before the last of them.
 type deadKey struct {
-	file, deleteFile, at int64
-	inlined, last        int64
-	more                 int // further delete files
+	State
+	file, at int64
 }
 
 // deadCache keeps the dead rows of files, the most recently used within a
@@ -87,18 +86,13 @@ func (v *View) Dead(ctx context.Context, table Table, f *File, at int64) (datafi
 	if !f.Dirty() {
 		return nil, nil
 	}
-	key := deadKey{file: f.ID, inlined: f.Inlined, last: f.InlinedLast, more: len(f.More)}
-	all := f.More
-	if f.Delete != nil {
-		key.deleteFile = f.Delete.ID
-		all = append([]*DeleteFile{f.Delete}, f.More...)
-	}
+	key := deadKey{State: f.State(), file: f.ID}
 	if rows, ok := v.c.dead.get(key, at); ok {
 		return rows, nil
 	}
 	rows := datafile.NewBitmap(f.Records)
 	var last int64 // DuckDB embeds snapshots also where partial_max does not say so
-	for _, df := range all {
+	for _, df := range f.deletes() {
 		deletes, err := ReadDeleteFile(ctx, df)
 		if err != nil {
 			return nil, err

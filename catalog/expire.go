@@ -114,23 +114,39 @@ const unnamedAtOnce = 20 * stepRows
 
 // unnamed is a file whose row goes.
 type unnamed struct {
-	id, end int64 // end is the first snapshot that did not see it
-	path    string
+	id, table int64
+	end       int64 // the first snapshot that did not see it
+	path      string
 }
 
+// orphaned is true of a delete file whose data file is gone.
+const orphaned = ` NOT EXISTS (SELECT 1 FROM ducklake_data_file f WHERE f.data_file_id = x.data_file_id)`
+
+// fileKind is a table of files that expiry takes rows from.
+type fileKind struct {
+	table, id string
+	goes      string // which rows x do
+	end       string // the first snapshot that does not see x
+}
+
+var (
+	deleteKind = fileKind{"ducklake_delete_file", "delete_file_id", ` (` + unseen + ` OR` + orphaned + `)`, `coalesce(x.end_snapshot, (SELECT max(snapshot_id) FROM ducklake_snapshot))`}
+	dataKind   = fileKind{"ducklake_data_file", "data_file_id", unseen, `x.end_snapshot`}
+)
+
 func (c *Catalog) forgetFiles(ctx context.Context) error {
-	for _, kind := range []struct{ table, id string }{{"ducklake_delete_file", "delete_file_id"}, {"ducklake_data_file", "data_file_id"}} {
+	for _, kind := range []fileKind{deleteKind, dataKind} {
 		for after, more := int64(-1), true; more; {
 			var some []unnamed
 			err := c.Read(ctx, func(v *View) (err error) {
-				some, err = v.unnamed(ctx, kind.table, kind.id, after)
+				some, err = v.unnamed(ctx, kind, after)
 				return err
 			})
 			if err != nil {
 				return err
 			}
 			for part := range chunks(some, stepRows) {
-				if err := c.write(ctx, func(q querier) error { return c.forgetSome(ctx, q, kind.table, kind.id, part) }); err != nil {
+				if err := c.write(ctx, func(q querier) error { return c.forgetSome(ctx, q, kind, part) }); err != nil {
 					return err
 				}
 			}
@@ -142,11 +158,11 @@ func (c *Catalog) forgetFiles(ctx context.Context) error {
 	return nil
 }
 
-func (c *Catalog) forgetSome(ctx context.Context, q querier, table, idColumn string, part []unnamed) error {
+func (c *Catalog) forgetSome(ctx context.Context, q querier, kind fileKind, part []unnamed) error {
 	v := &View{q: q, c: c}
 	at := Snapshot{Time: c.opts.Now()}
 	for _, f := range part {
-		res, err := q.ExecContext(ctx, `DELETE FROM `+table+` AS x WHERE `+idColumn+` = ? AND`+unseen, f.id)
+		res, err := q.ExecContext(ctx, `DELETE FROM `+kind.table+` AS x WHERE `+kind.id+` = ? AND`+kind.goes, f.id)
 		if err != nil {
 			return sqlError(ctx, err, "expire files")
 		}
@@ -157,8 +173,8 @@ func (c *Catalog) forgetSome(ctx context.Context, q querier, table, idColumn str
 		if err := v.schedule(ctx, f.id, f.path, at); err != nil {
 			return err
 		}
-		if table == "ducklake_data_file" {
-			if err := v.forgetFile(ctx, f.id); err != nil {
+		if kind == dataKind {
+			if err := v.forgetFile(ctx, f.table, f.id, at); err != nil {
 				return err
 			}
 		}
@@ -168,33 +184,45 @@ func (c *Catalog) forgetSome(ctx context.Context, q querier, table, idColumn str
 
 // unnamed lists data or delete files that no retained snapshot sees: the first
 // ones behind an id.
-func (v *View) unnamed(ctx context.Context, table, idColumn string, after int64) ([]unnamed, error) {
-	paths, err := v.tablePaths(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := v.q.QueryContext(ctx, `SELECT x.`+idColumn+`, x.end_snapshot, x.table_id, x.path, x.path_is_relative FROM `+table+` x WHERE x.`+idColumn+` > ? AND`+unseen+` ORDER BY x.`+idColumn+` LIMIT ?`, after, unnamedAtOnce)
+func (v *View) unnamed(ctx context.Context, kind fileKind, after int64) ([]unnamed, error) {
+	return v.filePaths(ctx, `SELECT x.`+kind.id+`, `+kind.end+`, x.table_id, x.path, x.path_is_relative FROM `+kind.table+` x WHERE x.`+kind.id+` > ? AND`+kind.goes+` ORDER BY x.`+kind.id+` LIMIT ?`, after, unnamedAtOnce)
+}
+
+// filePaths reads files: id, end, table and path.
+func (v *View) filePaths(ctx context.Context, query string, args ...any) ([]unnamed, error) {
+	rows, err := v.q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, sqlError(ctx, err, "list the files")
 	}
 	defer func() { _ = rows.Close() }()
 	var out []unnamed
+	var stored []storedPath
 	for rows.Next() {
 		var l unnamed
-		var table int64
-		var path sql.NullString
-		var relative sql.NullBool
-		if err := rows.Scan(&l.id, &l.end, &table, &path, &relative); err != nil {
+		var p storedPath
+		if err := rows.Scan(&l.id, &l.end, &l.table, &p.path, &p.relative); err != nil {
 			return nil, sqlError(ctx, err, "list the files")
 		}
-		base, ok := paths[table]
+		out, stored = append(out, l), append(stored, p)
+	}
+	if err := rows.Err(); err != nil || len(out) == 0 {
+		return nil, sqlError(ctx, err, "list the files")
+	}
+	paths, err := v.tablePaths(ctx)
+	for i := range out {
+		base, ok := paths[out[i].table]
 		if !ok {
 			base = v.c.dataPath
 		}
-		l.path = join(base, path, relative)
-		out = append(out, l)
+		out[i].path = join(base, stored[i].path, stored[i].relative)
 	}
-	return out, sqlError(ctx, rows.Err(), "list the files")
+	return out, err
+}
+
+// storedPath is a path as the catalog has it.
+type storedPath struct {
+	path     sql.NullString
+	relative sql.NullBool
 }
 
 // forgetTables removes the tables that no retained snapshot sees, after their

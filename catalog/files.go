@@ -1,9 +1,12 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/supertable-go/supertable/datafile"
@@ -24,14 +27,15 @@ type File struct {
 	PartialMax *int64
 	// MappingID is set when the file's columns are found by name.
 	MappingID *int64
-	// Delete is the live delete file, or nil. More are further ones, which the
-	// format does not know and DuckDB leaves behind, in the past only: when it
-	// has rewritten a file and then flushes the deletes that it had inlined.
+	// Delete is the live delete file, or nil. More are further ones with higher
+	// ids, ascending, which the format does not know and DuckDB leaves behind, in
+	// the past only: when it has rewritten a file and then flushes the deletes
+	// that it had inlined.
 	Delete *DeleteFile
 	More   []*DeleteFile
 	// Inlined is the number of dead rows listed in the catalog itself, and
-	// InlinedLast the newest snapshot among them: together with Delete they
-	// identify the set of dead rows.
+	// InlinedLast the newest snapshot among them: together with the
+	// delete files they identify the set of dead rows.
 	Inlined, InlinedLast int64
 	// Outside tells that the file lies elsewhere than in the data folder:
 	// another client added it from there.
@@ -52,6 +56,30 @@ type DeleteFile struct {
 	Footer     int64
 	Begin      int64
 	PartialMax *int64 // positions carry their own snapshot ids when set
+}
+
+// addDelete adds one more delete file.
+func (f *File) addDelete(d *DeleteFile) {
+	all := append(f.deletes(), d)
+	slices.SortFunc(all, func(a, b *DeleteFile) int { return cmp.Compare(a.ID, b.ID) })
+	f.Delete, f.More = all[0], all[1:]
+}
+
+// deletes gives all delete files, by id.
+func (f *File) deletes() []*DeleteFile {
+	if f.Delete == nil {
+		return nil
+	}
+	return append([]*DeleteFile{f.Delete}, f.More...)
+}
+
+// deleteIDs names the delete files, as State has them.
+func (f *File) deleteIDs() string {
+	var ids []string
+	for _, d := range f.deletes() {
+		ids = append(ids, strconv.FormatInt(d.ID, 10))
+	}
+	return strings.Join(ids, ",")
 }
 
 // Dirty reports whether any row of the file may be dead.
@@ -132,7 +160,7 @@ func (v *View) listFiles(ctx context.Context, table Table, at int64, ids []int64
 			return nil, err
 		}
 		if n := len(out); n > 0 && out[n-1].ID == f.ID { // joined with one more delete file
-			out[n-1].More = append(out[n-1].More, f.Delete)
+			out[n-1].addDelete(f.Delete)
 			continue
 		}
 		out = append(out, f)

@@ -59,6 +59,9 @@ func (a *applier) restore() error {
 
 // undrop begins the rows of a dropped table again, under the same ids.
 func (a *applier) undrop(at int64) error {
+	if err := a.nameFree(); err != nil {
+		return err
+	}
 	a.schema = true
 	a.note("created_table:%s", quoteChange(a.table.Name))
 	for _, t := range []struct{ table, columns, id string }{

@@ -129,7 +129,8 @@ func (v *View) Table(ctx context.Context, name string, at int64) (Table, error) 
 	if t, ok := v.knownTable(name, at); ok {
 		return t, nil
 	}
-	ts, err := v.tables(ctx, tableColumns+`AND t.table_name = ?2 COLLATE NOCASE ORDER BY t.table_name = ?2 DESC`, at, name)
+	ts, err := v.tables(ctx, tableColumns+`AND t.table_name = ?2 COLLATE NOCASE AND NOT EXISTS (SELECT 1 FROM ducklake_table y WHERE y.table_id = t.table_id AND y.begin_snapshot > t.begin_snapshot AND y.begin_snapshot <= ?1)
+ ORDER BY t.table_name = ?2 DESC`, at, name)
 	if err != nil {
 		return Table{}, err
 	}
@@ -152,6 +153,8 @@ func (v *View) TableByID(ctx context.Context, id, at int64) (Table, error) {
 	return ts[0], nil
 }
 
+// tables reads tables. Of two live rows of one table, which DuckDB leaves behind
+// (see endOldNames), the newest counts.
 func (v *View) tables(ctx context.Context, query string, args ...any) ([]Table, error) {
 	rows, err := v.q.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -159,6 +162,7 @@ func (v *View) tables(ctx context.Context, query string, args ...any) ([]Table, 
 	}
 	defer func() { _ = rows.Close() }()
 	var out []Table
+	newest := map[int64]int64{} // begin, by id
 	for rows.Next() {
 		var t Table
 		var path, schemaPath sql.NullString
@@ -172,7 +176,9 @@ func (v *View) tables(ctx context.Context, query string, args ...any) ([]Table, 
 		}
 		t.path = join(join(base, schemaPath, schemaRel), path, rel)
 		out = append(out, t)
+		newest[t.ID] = max(newest[t.ID], t.Begin)
 	}
+	out = slices.DeleteFunc(out, func(t Table) bool { return t.Begin < newest[t.ID] })
 	return out, sqlError(ctx, rows.Err(), "read the tables")
 }
 

@@ -234,3 +234,45 @@ func TestBetweenByIndex(t *testing.T) {
 		}
 	}
 }
+
+// TestDeleteFilesAreNamed: a file's state names each of its delete files, and
+// their order is that of their ids, however the catalog has them.
+func TestDeleteFilesAreNamed(t *testing.T) {
+	c := newCatalog(t, nil)
+	mustCommit(t, c, creates("t"))
+	db := raw(t, c)
+	exec(t, db, `INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, path, path_is_relative, file_format, record_count, file_size_bytes, row_id_start) VALUES (1, 1, 1, 'f', 1, 'parquet', 10, 1, 0)`,
+		`DROP INDEX supertable_idx_delete_file`, `CREATE INDEX supertable_idx_delete_file ON ducklake_delete_file (table_id, data_file_id, delete_file_id DESC)`)
+	name := func(id int) {
+		exec(t, db, fmt.Sprintf(`INSERT INTO ducklake_delete_file (delete_file_id, table_id, begin_snapshot, data_file_id, path, path_is_relative, format, delete_count, file_size_bytes) VALUES (%d, 1, 1, 1, 'd%d', 1, 'parquet', 2, 1)`, id, id))
+	}
+	name(9)
+	name(5)
+	name(7)
+	ctx := t.Context()
+	err := c.Read(ctx, func(v *View) error {
+		tab, err := v.Table(ctx, "t", v.Head.ID)
+		if err != nil {
+			return err
+		}
+		files, err := v.Files(ctx, tab, v.Head.ID, nil)
+		if err != nil {
+			return err
+		}
+		if f := files[0]; f.Delete.ID != 5 || len(f.More) != 2 || f.More[0].ID != 7 || f.More[1].ID != 9 {
+			t.Errorf("delete files %d, %+v", f.Delete.ID, f.More)
+		}
+		same, err := v.Unchanged(ctx, tab, files)
+		if err == nil && !same {
+			t.Error("the same delete files are other ones")
+		}
+		files[0].More[0].ID = 6 // as many, and the last is the same
+		if same, err = v.Unchanged(ctx, tab, files); err == nil && same {
+			t.Error("another delete file is taken for the same")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -146,3 +146,50 @@ func ReadDeletes(ctx context.Context, path string) ([]Delete, error) {
 	}
 	return out, nil
 }
+
+// CountSnapshots counts the rows of a data file by the snapshot at which each
+// came. Rows of which the file does not say it stand under 0: they came with
+// the file.
+func CountSnapshots(ctx context.Context, path string) (map[int64]int64, error) {
+	rdr, err := file.OpenParquetFile(path, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rdr.Close() }()
+	schema, column := rdr.MetaData().Schema, -1
+	for i := range schema.NumColumns() {
+		if schema.Column(i).SchemaNode().FieldID() == SnapshotIDField {
+			column = i
+		}
+	}
+	if column < 0 {
+		return map[int64]int64{0: rdr.NumRows()}, nil
+	}
+	fr, err := pqarrow.NewFileReader(rdr, pqarrow.ArrowReadProperties{BatchSize: 1 << 16}, memory.DefaultAllocator)
+	if err != nil {
+		return nil, err
+	}
+	rr, err := fr.GetRecordReader(ctx, []int{column}, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer rr.Release()
+	out := map[int64]int64{}
+	for rr.Next() {
+		snapshots, ok := rr.RecordBatch().Column(0).(*array.Int64)
+		if !ok {
+			return nil, errs.New(errs.Corrupt, "a data file has snapshots of type %s", rr.RecordBatch().Column(0).DataType())
+		}
+		for i := range snapshots.Len() {
+			if snapshots.IsNull(i) {
+				out[0]++
+			} else {
+				out[snapshots.Value(i)]++
+			}
+		}
+	}
+	if err := rr.Err(); err != nil && err != io.EOF { //nolint:errorlint // arrow-go returns io.EOF itself
+		return nil, err
+	}
+	return out, nil
+}

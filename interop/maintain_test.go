@@ -215,7 +215,7 @@ func TestWeMaintainTheirs(t *testing.T) {
 						l.samePast(at, want[at])
 					}
 				}
-				l.check("snapshots_not_contiguous")
+				l.check()
 			}
 			l.noFeed = true // DuckDB's own maintenance changed it before
 			l.compareAll()

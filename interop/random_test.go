@@ -172,7 +172,7 @@ func (w *walk) finish() {
 		}
 	}
 	w.compareOurChanges()
-	w.check("snapshots_not_contiguous")
+	w.check()
 }
 
 // compareOurChanges applies what Changes and Diff say of some stretches of a
