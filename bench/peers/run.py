@@ -31,7 +31,7 @@ WHY = """## Why
 - `min` and `max` of a table without dead rows: DuckLake takes them from its statistics, SuperTable reads the columns.
 - One hundred appends: every data file of SuperTable is synced with its folder and summed (SHA-256), and each append is one synced transaction with its audit record; DuckLake syncs its catalog and no data file (`strace`).
 - With a row filter: SuperTable evaluates the rule for a user of the catalog, the others a condition in the text. Where an expression could fail on a hidden row a fence keeps it above the rule, and the
-  conditions of the text that cannot fail are repeated below it: a constant that the engine has to reckon (`to_seconds`, `md5`) is none of these, sums of whole numbers are. DuckLake offers no rules.
+  conditions of the text that cannot fail are repeated below it: constants that the engine has to reckon (`to_seconds`, `md5`) are reckoned first (ADR 0017). DuckLake offers no rules.
 - A random text that is asked for once: filters of its key are made by writes (ADR 0015), and a user with a row filter gets none.
 """
 
