@@ -176,7 +176,7 @@ func (l *lake) compareAnswers(table string, cols []column) {
 		return strings.Join(parts, " UNION ALL ")
 	}
 	want := l.duck.rows(on("temp.truth"))
-	widened := l.widenedColumns(table)
+	widened, narrowed := l.widenedColumns(table), l.narrowedColumns(table)
 	answers := map[string][]string{"ours": l.rows(on(q), head)}
 	if !l.doubted {
 		answers["DuckDB"] = l.duck.rows(on("lake." + q))
@@ -185,7 +185,11 @@ func (l *lake) compareAnswers(table string, cols []column) {
 		for i := range want {
 			n, _, _ := strings.Cut(want[i], "|")
 			k, _ := strconv.Atoi(n)
-			if known := who == "DuckDB" && slices.ContainsFunc(widened, func(c string) bool { return strings.Contains(asked[k], " WHERE "+c+" ") }); got[i] != want[i] && !known {
+			about := func(form string) func(string) bool {
+				return func(c string) bool { return strings.Contains(asked[k], fmt.Sprintf(form, c)) }
+			}
+			known := slices.ContainsFunc(append(widened, narrowed...), about(" WHERE %s ")) || slices.ContainsFunc(narrowed, about("min(%s)"))
+			if got[i] != want[i] && (who != "DuckDB" || !known) {
 				l.t.Errorf("%s on %s: %s: %s, want %s", who, table, asked[k], got[i], want[i])
 			}
 		}
@@ -206,6 +210,53 @@ func (l *lake) widenedColumns(table string) []string {
 		names[i] = datafile.Quote(name)
 	}
 	return names
+}
+
+// narrowedColumns are those whose bounds in the table do not hold the bounds of a
+// live file: DuckDB's rewrite forgets them when a file has nothing but NULL, its
+// next write sets them to its own, and it then finds too few rows by them
+// (docs/format.md).
+func (l *lake) narrowedColumns(table string) []string {
+	l.t.Helper()
+	rows, err := catalogOf(l.t, l.catalog()).QueryContext(l.t.Context(), `SELECT c.column_name, c.column_type, s.min_value, s.max_value, f.min_value, f.max_value
+ FROM ducklake_table t JOIN ducklake_column c ON c.table_id = t.table_id AND c.end_snapshot IS NULL AND c.parent_column IS NULL
+ JOIN ducklake_table_column_stats s ON s.table_id = t.table_id AND s.column_id = c.column_id
+ JOIN ducklake_data_file d ON d.table_id = t.table_id AND d.end_snapshot IS NULL JOIN ducklake_file_column_stats f ON f.data_file_id = d.data_file_id AND f.column_id = c.column_id
+ WHERE t.table_name = ? AND t.end_snapshot IS NULL AND s.min_value IS NOT NULL AND s.max_value IS NOT NULL AND f.min_value IS NOT NULL AND f.max_value IS NOT NULL`, table)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []string
+	for rows.Next() {
+		var name, typ string
+		var texts [4]string
+		if err := rows.Scan(&name, &typ, &texts[0], &texts[1], &texts[2], &texts[3]); err != nil {
+			l.t.Fatal(err)
+		}
+		t, err := datafile.ParseLake(typ)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		var bounds [4]datafile.Bound
+		known := true
+		for i, text := range texts {
+			b, ok := datafile.ParseBound(t, text)
+			bounds[i], known = b, known && ok
+		}
+		if !known {
+			continue
+		}
+		low, ok1 := bounds[2].Compare(bounds[0])
+		high, ok2 := bounds[3].Compare(bounds[1])
+		if ok1 && low < 0 || ok2 && high > 0 {
+			out = append(out, datafile.Quote(name))
+		}
+	}
+	if err := rows.Err(); err != nil {
+		l.t.Fatal(err)
+	}
+	return out
 }
 
 // questions are selects of one text about the columns of $t.
