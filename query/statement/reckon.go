@@ -269,20 +269,21 @@ func typedValue(typ, text string) (reckoned, bool) {
 // as text, both NULL where it fails; ok is false when the text reads as
 // anything else.
 func (c Constants) text(ctx context.Context, conn engine.Conn) (sql string, ok bool, err error) {
+	nowhere := json.Number("18446744073709551615") // each node says where in the text it stands
 	var items []any
 	for _, e := range c.list {
-		bare := maps.Clone(e.node)
+		bare := maps.Clone(map[string]any(e.node))
 		bare["alias"] = ""
-		try := node{"class": "OPERATOR", "type": "OPERATOR_TRY", "alias": "", "children": []any{map[string]any(bare)}}
-		items = append(items,
-			node{
-				"class": "FUNCTION", "type": "FUNCTION", "alias": "", "function_name": "typeof", "schema": "", "children": []any{map[string]any(try)},
-				"filter": nil, "order_bys": map[string]any{"type": "ORDER_MODIFIER", "orders": []any{}}, "distinct": false, "is_operator": false, "export_state": false, "catalog": "",
-			},
-			node{"class": "CAST", "type": "OPERATOR_CAST", "alias": "", "child": map[string]any(try), "cast_type": map[string]any{"id": "VARCHAR", "type_info": nil}, "try_cast": false})
-	}
-	for i, item := range items {
-		items[i] = map[string]any(item.(node))
+		try := map[string]any{"class": "OPERATOR", "type": "OPERATOR_TRY", "alias": "", "query_location": nowhere, "children": []any{bare}}
+		typ := map[string]any{
+			"class": "FUNCTION", "type": "FUNCTION", "alias": "", "query_location": nowhere, "function_name": "typeof", "schema": "", "children": []any{try},
+			"filter": nil, "order_bys": map[string]any{"type": "ORDER_MODIFIER", "orders": []any{}}, "distinct": false, "is_operator": false, "export_state": false, "catalog": "",
+		}
+		text := map[string]any{
+			"class": "CAST", "type": "OPERATOR_CAST", "alias": "", "query_location": nowhere, "child": try,
+			"cast_type": map[string]any{"id": "VARCHAR", "type_info": nil}, "try_cast": false,
+		}
+		items = append(items, typ, text)
 	}
 	tree, err := json.Marshal(map[string]any{"error": false, "statements": []any{map[string]any{"node": map[string]any{
 		"type": "SELECT_NODE", "modifiers": []any{}, "cte_map": map[string]any{"map": []any{}}, "select_list": items,
@@ -305,40 +306,6 @@ func (c Constants) text(ctx context.Context, conn engine.Conn) (sql string, ok b
 	if !ok1 || !ok2 || texts.IsNull(0) || trees.IsNull(0) {
 		return "", false, nil
 	}
-	again, err := decode("", 0, trees.Value(0))
-	if err != nil {
-		return "", false, nil //nolint:nilerr // it does not read as what it was made of
-	}
-	return strings.Clone(texts.Value(0)), readsAs(items, again["select_list"]), nil
-}
-
-// readsAs reports whether two trees are the same but for where in the text they stand.
-func readsAs(a, b any) bool {
-	switch a := a.(type) {
-	case map[string]any:
-		b, ok := b.(map[string]any)
-		if !ok {
-			return false
-		}
-		for _, m := range []map[string]any{a, b} {
-			for key := range m {
-				if key != "query_location" && !readsAs(a[key], b[key]) {
-					return false
-				}
-			}
-		}
-		return true
-	case []any:
-		b, ok := b.([]any)
-		if !ok || len(a) != len(b) {
-			return false
-		}
-		for i := range a {
-			if !readsAs(a[i], b[i]) {
-				return false
-			}
-		}
-		return true
-	}
-	return a == b
+	again, unread := decode("", 0, trees.Value(0))
+	return strings.Clone(texts.Value(0)), unread == nil && new(verifier).same(items, again["select_list"]), nil
 }
