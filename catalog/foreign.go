@@ -44,16 +44,12 @@ func (v *View) Mapping(ctx context.Context, id int64) ([]MappedColumn, error) {
 // changed: a client may have written a file before the change, in the same
 // transaction, or after it.
 func (v *View) Reshaped(ctx context.Context, table Table) (map[int64]bool, error) {
-	list, err := v.ids(ctx, `SELECT end_snapshot FROM ducklake_column WHERE table_id = ?1 AND parent_column IS NOT NULL AND end_snapshot IS NOT NULL
+	list, err := v.ids(ctx, `SELECT c.end_snapshot FROM ducklake_column c WHERE c.table_id = ?1 AND c.parent_column IS NOT NULL AND c.end_snapshot IS NOT NULL`+v.notOurs(`c.end_snapshot`)+`
  UNION SELECT c.begin_snapshot FROM ducklake_column c WHERE c.table_id = ?1 AND c.parent_column IS NOT NULL
- AND c.begin_snapshot > (SELECT min(p.begin_snapshot) FROM ducklake_column p WHERE p.table_id = ?1 AND p.column_id = c.parent_column)`, table.ID)
+ AND c.begin_snapshot > (SELECT min(p.begin_snapshot) FROM ducklake_column p WHERE p.table_id = ?1 AND p.column_id = c.parent_column)`+v.notOurs(`c.begin_snapshot`), table.ID)
 	out := map[int64]bool{}
 	for _, at := range list {
-		if own, err := v.ownChange(ctx, table.ID, at); err != nil {
-			return nil, err
-		} else if !own {
-			out[at] = true
-		}
+		out[at] = true
 	}
 	return out, err
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"slices"
@@ -138,7 +139,7 @@ func (p *past) upto(at, file, records int64, read func() (map[int64]int64, error
 		for snapshot, n := range rows {
 			held = append(held, heldRows{snapshot, n})
 		}
-		slices.SortFunc(held, func(a, b heldRows) int { return int(a.snapshot - b.snapshot) })
+		slices.SortFunc(held, func(a, b heldRows) int { return cmp.Compare(a.snapshot, b.snapshot) })
 		for i := range held[:max(0, len(held)-1)] {
 			held[i+1].rows += held[i].rows
 		}
@@ -147,7 +148,7 @@ func (p *past) upto(at, file, records int64, read func() (map[int64]int64, error
 		}
 		p.held[file] = held
 	}
-	i, found := slices.BinarySearchFunc(held, at, func(h heldRows, at int64) int { return int(h.snapshot - at) })
+	i, found := slices.BinarySearchFunc(held, at, func(h heldRows, at int64) int { return cmp.Compare(h.snapshot, at) })
 	if found {
 		i++
 	}

@@ -259,15 +259,16 @@ func (v *View) columnRows(ctx context.Context, table, at int64) ([]column, error
 	if err := rows.Err(); err != nil {
 		return nil, sqlError(ctx, err, "read the columns")
 	}
-	return out, v.settle(ctx, table, out)
+	return out, v.doubtTypes(ctx, table, out)
 }
 
-// settle moves the begin of columns that got another type at it to the snapshot
-// after: a client may have written a file before the change in the same transaction.
-func (v *View) settle(ctx context.Context, table int64, columns []column) error {
+// doubtTypes moves the begin of columns that got another type at it to the
+// snapshot after: a client may have written a file before the change in the same
+// transaction.
+func (v *View) doubtTypes(ctx context.Context, table int64, columns []column) error {
 	type end struct{ id, at int64 }
 	ended := map[end][]string{}
-	rows, err := v.q.QueryContext(ctx, `SELECT column_id, end_snapshot, column_type FROM ducklake_column WHERE table_id = ?1 AND parent_column IS NULL AND end_snapshot IS NOT NULL`, table)
+	rows, err := v.q.QueryContext(ctx, `SELECT o.column_id, o.end_snapshot, o.column_type FROM ducklake_column o WHERE o.table_id = ?1 AND o.parent_column IS NULL AND o.end_snapshot IS NOT NULL`+v.notOurs(`o.end_snapshot`), table)
 	if err != nil {
 		return sqlError(ctx, err, "read the columns")
 	}
@@ -280,32 +281,21 @@ func (v *View) settle(ctx context.Context, table int64, columns []column) error 
 		}
 		ended[e] = append(ended[e], typ)
 	}
-	if err := rows.Err(); err != nil {
-		return sqlError(ctx, err, "read the columns")
-	}
 	for i, c := range columns {
-		if !slices.ContainsFunc(ended[end{c.id, c.begin}], func(typ string) bool { return typ != c.typ }) {
-			continue
-		}
-		own, err := v.ownChange(ctx, table, c.begin)
-		if err != nil {
-			return err
-		}
-		if !own {
+		if slices.ContainsFunc(ended[end{c.id, c.begin}], func(typ string) bool { return typ != c.typ }) {
 			columns[i].begin++
 		}
 	}
-	return nil
+	return sqlError(ctx, rows.Err(), "read the columns")
 }
 
-// ownChange reports whether we made a table's change in a snapshot: our files
-// have the columns of the snapshot that they begin with.
-func (v *View) ownChange(ctx context.Context, table, at int64) (own bool, err error) {
+// notOurs is the condition that a snapshot's change of table ?1 is not our own:
+// our files have the columns of the snapshot that they begin with.
+func (v *View) notOurs(snapshot string) string {
 	if v.c == nil || v.c.foreign { // nil: it is being adopted
-		return false, nil
+		return ""
 	}
-	err = v.q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM supertable_change WHERE table_id = ? AND snapshot_id = ? AND principal <> 'external')`, table, at).Scan(&own)
-	return own, sqlError(ctx, err, "read the history")
+	return ` AND NOT EXISTS (SELECT 1 FROM supertable_change x WHERE x.table_id = ?1 AND x.snapshot_id = ` + snapshot + ` AND x.principal <> 'external')`
 }
 
 func columnType(r column, children map[int64][]column) (datafile.Type, error) {
