@@ -44,7 +44,7 @@ func newSuperTable(l *Lake, folder storage.Folder, org, name string, c *catalog.
 	if !c.Foreign() {
 		st.audit = audit.NewLog(auditStore{c}, audit.Options{Now: l.opts.Now, Lost: l.auditLost})
 	}
-	st.writer = &ingest.Writer{Catalog: c, Engine: st.writeEngine, Super: name, Logger: l.opts.Logger, Authorize: st.grantIn, Policy: st.policyIn}
+	st.writer = &ingest.Writer{Catalog: c, Engine: st.writeEngine, Super: name, Logger: l.opts.Logger, Policy: st.policyIn}
 	st.staging = newStaging(st)
 	st.streams.init(st)
 	st.keeper = &maintain.Runner{Catalog: c, Engine: st.writeEngine, Settings: ingest.Merged, Authorize: st.grantIn, Aging: agingColumn, Now: l.opts.Now, Logger: l.opts.Logger}

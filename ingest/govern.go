@@ -17,7 +17,11 @@ import (
 // again gives the rights that the grant's principal has in the view: they may
 // have changed since the grant was made, and those at the commit count.
 func (w *Writer) again(ctx context.Context, v *catalog.View, g rbac.Grant) (rbac.Grant, error) {
-	return w.Authorize(ctx, v, g.Principal())
+	p, err := w.Policy(ctx, v)
+	if err != nil {
+		return rbac.Grant{}, err
+	}
+	return p.Grant(g.Principal())
 }
 
 // permit refuses a change of a table that the principal may no longer make.

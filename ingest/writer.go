@@ -30,10 +30,8 @@ type Writer struct {
 	// Super is the SuperTable's own name, which no table may carry.
 	Super  string
 	Logger *slog.Logger
-	// Authorize gives the rights of a principal under the policy that holds in
-	// the view: what a grant says is looked at again at the commit.
-	Authorize func(ctx context.Context, v *catalog.View, who rbac.Principal) (rbac.Grant, error)
-	// Policy gives the rules of everybody that hold in the view.
+	// Policy gives the rules that hold in the view: what a grant says is looked
+	// at again at the commit.
 	Policy func(ctx context.Context, v *catalog.View) (*rbac.Policy, error)
 }
 
