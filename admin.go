@@ -130,7 +130,7 @@ func (s *Session) Options(ctx context.Context, table string) (out []Option, err 
 			}
 		}
 		for _, d := range ingest.OptionDefaults {
-			o := Option{Name: d.Name, Value: strconv.FormatInt(d.Value, 10), Scope: "default", Seconds: ingest.InSeconds(d.Name)}
+			o := Option{Name: d.Name, Value: strconv.FormatInt(d.Value, 10), Scope: "default", Seconds: d.Seconds}
 			if val, ok := super[d.Name]; ok {
 				o.Value, o.Scope = val, "super"
 			}

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -15,35 +14,31 @@ type OptionDefault struct {
 	Name        string
 	Value       int64
 	Least, Most int64
+	Seconds     bool // the value is a time
 }
 
 // OptionDefaults are the options of writing and of maintenance.
 var OptionDefaults = []OptionDefault{
-	{"audit_required", 0, 0, 1},                                 // 1: a read is refused when the audit cannot be written
-	{"audit_retention", 2555 * 86_400, 86_400, 36_500 * 86_400}, // seconds that the audit keeps a record
-	{"audit_text", 1, 0, 1},                                     // 0: the audit keeps the hash of a query and not its text
-	{"background_maintenance", 1, 0, 1},                         // 0 keeps the service of long-lived processes away
-	{"clean_grace", 24 * 3600, 0, 10 * 365 * 24 * 3600},         // for which an obsolete file stays
-	{catalog.SyncOption, 1, 0, 1},                               // 0: commits survive the process, but the newest may not survive a power failure
-	{"compression_level", defaultLevel, 1, 22},                  // of Zstandard, when a write names none
-	{"data_inlining_byte_limit", 128 << 10, 0, 16 << 20},        // bytes of values up to which a write stays inside the catalog
-	{"data_inlining_row_limit", catalog.InlineRows, 0, 2000},    // rows up to which a write stays inside the catalog; 0: every write makes files
-	{"expire_keep_last", 0, 0, 1 << 40},                         // snapshots that maintenance keeps; 0 is no such rule
-	{"expire_older_than", 0, 0, 100 * 365 * 24 * 3600},          // age of snapshots that maintenance keeps; 0 is no such rule
-	{"flush_rows", 10_000, 1, 1 << 40},                          // rows inside the catalog from which on they go to files
-	{"flush_dead_rows", 1000, 1, 1 << 40},                       // rows dead inside the catalog from which on they go to delete files
-	{"inline_delete_limit", inlineLimit, 0, 100_000},            // rows that one write may mark dead inside the catalog
-	{"max_memory_chunk_size", 16 << 20, 1, 16 << 30},            // bytes below which a file is small
-	{"max_overlapping_files", 100, 2, 1 << 40},                  // small files from which on they are merged
-	{"max_tombstone_rows", 1_000_000, 1, 1 << 40},               // dead rows of a table from which on its files are written again
-	{"rewrite_dead_percent", 95, 1, 100},                        // share of dead rows from which on one file is written again
-	{"stream_retention", 0, 0, 100 * 366 * 86_400},              // seconds that a stream keeps its records; 0 is its default
-	{"target_file_size", fileBytes, 1 << 20, 16 << 30},          // bytes at which a write starts another data file
-}
-
-// InSeconds reports whether an option is a time.
-func InSeconds(name string) bool {
-	return slices.Contains([]string{"audit_retention", "clean_grace", "expire_older_than", "stream_retention"}, name)
+	{"audit_required", 0, 0, 1, false},                                // 1: a read is refused when the audit cannot be written
+	{"audit_retention", 2555 * 86_400, 86_400, 36_500 * 86_400, true}, // seconds that the audit keeps a record
+	{"audit_text", 1, 0, 1, false},                                    // 0: the audit keeps the hash of a query and not its text
+	{"background_maintenance", 1, 0, 1, false},                        // 0 keeps the service of long-lived processes away
+	{"clean_grace", 24 * 3600, 0, 10 * 365 * 24 * 3600, true},         // for which an obsolete file stays
+	{catalog.SyncOption, 1, 0, 1, false},                              // 0: commits survive the process, but the newest may not survive a power failure
+	{"compression_level", defaultLevel, 1, 22, false},                 // of Zstandard, when a write names none
+	{"data_inlining_byte_limit", 128 << 10, 0, 16 << 20, false},       // bytes of values up to which a write stays inside the catalog
+	{"data_inlining_row_limit", catalog.InlineRows, 0, 2000, false},   // rows up to which a write stays inside the catalog; 0: every write makes files
+	{"expire_keep_last", 0, 0, 1 << 40, false},                        // snapshots that maintenance keeps; 0 is no such rule
+	{"expire_older_than", 0, 0, 100 * 365 * 24 * 3600, true},          // age of snapshots that maintenance keeps; 0 is no such rule
+	{"flush_rows", 10_000, 1, 1 << 40, false},                         // rows inside the catalog from which on they go to files
+	{"flush_dead_rows", 1000, 1, 1 << 40, false},                      // rows dead inside the catalog from which on they go to delete files
+	{"inline_delete_limit", inlineLimit, 0, 100_000, false},           // rows that one write may mark dead inside the catalog
+	{"max_memory_chunk_size", 16 << 20, 1, 16 << 30, false},           // bytes below which a file is small
+	{"max_overlapping_files", 100, 2, 1 << 40, false},                 // small files from which on they are merged
+	{"max_tombstone_rows", 1_000_000, 1, 1 << 40, false},              // dead rows of a table from which on its files are written again
+	{"rewrite_dead_percent", 95, 1, 100, false},                       // share of dead rows from which on one file is written again
+	{"stream_retention", 0, 0, 100 * 366 * 86_400, true},              // seconds that a stream keeps its records; 0 is its default
+	{"target_file_size", fileBytes, 1 << 20, 16 << 30, false},         // bytes at which a write starts another data file
 }
 
 // CheckOption refuses unknown names and values out of range; "" removes a setting.
