@@ -22,16 +22,9 @@ func CheckTagName(name string) error {
 		ok = ok && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.')
 	}
 	if !ok {
-		return errs.New(errs.InvalidArgument, "a tag's name is 1 to 128 letters, digits and _ - ., not %q", cutText(name, 140))
+		return errs.New(errs.InvalidArgument, "a tag's name is 1 to 128 letters, digits and _ - ., not %q", errs.Cut(name, 140))
 	}
 	return nil
-}
-
-func cutText(s string, most int) string {
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
 }
 
 // CreateTag names snapshot at, or the head when at is nil. Tags are no part of

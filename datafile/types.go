@@ -142,23 +142,15 @@ func ParseSQL(s string) (Type, error) {
 	p := &typeParser{rest: strings.TrimSpace(s)}
 	t, err := p.parse(0)
 	if err == nil && strings.TrimSpace(p.rest) != "" {
-		err = errs.New(errs.InvalidArgument, "unknown type %q", short(s))
+		err = errs.New(errs.InvalidArgument, "unknown type %q", errs.Cut(s, 120))
 	}
 	if err != nil {
 		if errs.KindOf(err) == errs.Internal {
-			err = errs.New(errs.InvalidArgument, "unknown type %q", short(s))
+			err = errs.New(errs.InvalidArgument, "unknown type %q", errs.Cut(s, 120))
 		}
 		return Type{}, err
 	}
 	return t, nil
-}
-
-// short bounds a type in an error: it may be nested without end.
-func short(s string) string {
-	if r := []rune(s); len(r) > 120 {
-		return string(r[:120]) + "…"
-	}
-	return s
 }
 
 const maxTypeDepth = 64

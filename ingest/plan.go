@@ -327,13 +327,6 @@ func typeName(t datafile.Type) string {
 // typeChars bounds a type in an error: it may be nested without end.
 const typeChars = 120
 
-func sqlName(t datafile.Type) string { return cutAt(t.SQL(), typeChars) }
+func sqlName(t datafile.Type) string { return errs.Cut(t.SQL(), typeChars) }
 
-func cut(s string) string { return cutAt(s, 40) }
-
-func cutAt(s string, most int) string {
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return s
-}
+func cut(s string) string { return errs.Cut(s, 40) }

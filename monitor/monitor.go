@@ -36,16 +36,9 @@ func Stream(name string) (string, error) {
 		return "", errs.New(errs.InvalidArgument, "the stream name %s is reserved: the audit keeps itself, and audit show reads it", auditStream)
 	}
 	if name == "" || catalog.CheckTableName(Table(name), "") != nil {
-		return "", errs.New(errs.InvalidArgument, "Invalid stream name: %q. Stream names contain only letters, digits and underscores, at most 124.", short(name))
+		return "", errs.New(errs.InvalidArgument, "Invalid stream name: %q. Stream names contain only letters, digits and underscores, at most 124.", errs.Cut(name, 80))
 	}
 	return strings.ToLower(name), nil
-}
-
-func short(s string) string {
-	if len(s) > 80 {
-		return strings.ToValidUTF8(s[:80], "") + "…"
-	}
-	return s
 }
 
 // Table is the table of a stream.

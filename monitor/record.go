@@ -65,7 +65,7 @@ func newRow(r Record, now time.Time) (row, error) {
 	for name, v := range r {
 		val, err := valueOf(v)
 		if err != nil {
-			return nil, errs.New(errs.InvalidArgument, "field %q: %v", short(name), err)
+			return nil, errs.New(errs.InvalidArgument, "field %q: %v", errs.Cut(name, 80), err)
 		}
 		out = append(out, field{name, val})
 	}
@@ -119,7 +119,7 @@ func (r row) check() error {
 		case name == "":
 			return errs.New(errs.InvalidArgument, "the record has a field without a name")
 		case len(name) > 1024 || !utf8.ValidString(name) || strings.ContainsRune(name, 0) || strings.HasPrefix(strings.ToLower(name), "_ducklake_internal_"):
-			return errs.New(errs.InvalidArgument, "the field name %q is not allowed", short(name))
+			return errs.New(errs.InvalidArgument, "the field name %q is not allowed", errs.Cut(name, 80))
 		}
 		if strings.EqualFold(f.name, TimeField) && f.kind != null && f.kind != integer && (f.kind != float || !exactInteger(f.f)) {
 			return errs.New(errs.InvalidArgument, "%s is a number of milliseconds since 1970", TimeField)
@@ -149,7 +149,7 @@ func (r row) check() error {
 }
 
 func sameName(a, b string) error {
-	return errs.New(errs.InvalidArgument, "the record has the fields %q and %q, which are one column", short(a), short(b))
+	return errs.New(errs.InvalidArgument, "the record has the fields %q and %q, which are one column", errs.Cut(a, 80), errs.Cut(b, 80))
 }
 
 func (r row) size() int {
@@ -219,7 +219,7 @@ func parseRow(line []byte) (row, error) {
 		}
 		v, err := parseValue(raw)
 		if err != nil {
-			return nil, errs.New(errs.InvalidArgument, "field %q is no JSON", short(name))
+			return nil, errs.New(errs.InvalidArgument, "field %q is no JSON", errs.Cut(name, 80))
 		}
 		out = append(out, field{name, v})
 	}
