@@ -135,8 +135,8 @@ func (s *Session) Logger(ctx context.Context, stream string, o *LoggerOptions) (
 		return nil, err
 	}
 	defer s.guarded(ctx, "log", monitor.Table(name))(&err)
-	if monitor.Own(name) {
-		return nil, errs.New(errs.InvalidArgument, "the stream %s is written by the SuperTable itself", name)
+	if err := rbac.NotOwnRecords(monitor.Table(name)); err != nil {
+		return nil, err
 	}
 	w := streamWriter{s.st, s.principal}
 	if err := w.Permit(ctx, monitor.Table(name)); err != nil {

@@ -3,6 +3,7 @@ package datafile
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"os"
 	"strconv"
@@ -188,7 +189,7 @@ func CountSnapshots(ctx context.Context, path string) (map[int64]int64, error) {
 			}
 		}
 	}
-	if err := rr.Err(); err != nil && err != io.EOF { //nolint:errorlint // arrow-go returns io.EOF itself
+	if err := rr.Err(); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	return out, nil

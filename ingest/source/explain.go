@@ -126,7 +126,8 @@ func readError(in *input, e *engine.Error) error {
 	return errs.Wrap(kind, e, "%s: %s", where, plainReason(message))
 }
 
-// parquetError words what the engine says of a Parquet file.
+// parquetError words what the engine says of a Parquet file. A form that it does
+// not know has no class of its own: some are told by the words alone.
 func parquetError(name string, e *engine.Error) error {
 	message := strings.ToLower(e.Message)
 	switch {
