@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -194,8 +193,8 @@ over the suffix.`,
 			if a.flags.output == "" {
 				return usagef(cmd, "audit export needs -o FILE")
 			}
-			if !cmd.Flags().Changed("format") {
-				a.flags.format = exportFormat(a.flags.output)
+			if !cmd.Flags().Changed("format") && suffixFormat(a.flags.output) == "" {
+				a.flags.format = formatNDJSON
 			}
 			return a.read(cmd.Context(), func(s session) error {
 				// Who may not read it is told so: that there is an audit is no secret.
@@ -207,13 +206,4 @@ over the suffix.`,
 			})
 		},
 	}
-}
-
-// exportFormat is the form that the name of a file asks for.
-func exportFormat(name string) string {
-	switch ext := strings.ToLower(strings.TrimPrefix(filepath.Ext(name), ".")); ext {
-	case formatCSV, formatParquet, formatArrow, formatJSON:
-		return ext
-	}
-	return formatNDJSON
 }

@@ -192,3 +192,44 @@ func TestAResultThatCannotBeWritten(t *testing.T) {
 		}
 	}
 }
+
+// TestTheSuffixNamesTheForm: without --format, and only where the command has
+// that form; an error stays a line of text.
+func TestTheSuffixNamesTheForm(t *testing.T) {
+	l, dir := newLake(t), t.TempDir()
+	l.ok("id\n1\n", "write", "t", "-", "--input-format", "csv")
+	for _, c := range []struct{ command, file, begins string }{
+		{"query 'FROM t'", "a.csv", "id\n"},
+		{"query 'FROM t'", "a.CSV", "id\n"},
+		{"query 'FROM t'", "a.json", `[{"id":1}`},
+		{"query 'FROM t'", "a.jsonl", `{"id":1}` + "\n"},
+		{"query 'FROM t'", "a.ndjson", `{"id":1}` + "\n"},
+		{"query 'FROM t'", "a.parquet", "PAR1"},
+		{"query 'FROM t'", "a.arrow", "\xff\xff\xff\xff"},
+		{"query 'FROM t'", "a.txt", "┌"},
+		{"query 'FROM t'", "csv", "┌"},
+		{"query 'FROM t' --format csv", "b.json", "id\n"},
+		{"query 'FROM t' --format table", "b.csv", "┌"},
+		{"tables", "t.json", `[{"name":"t"`},
+		{"tables", "t.csv", "name,"},
+		{"tables", "t.parquet", "┌"},
+		{"create", "c.json", `{"organization"`},
+	} {
+		name := filepath.Join(dir, c.file)
+		var args []string
+		for i, quoted := range strings.Split(c.command, "'") {
+			if i%2 == 1 {
+				args = append(args, quoted)
+			} else {
+				args = append(args, strings.Fields(quoted)...)
+			}
+		}
+		l.ok("", append(args, "-o", name)...)
+		if got, err := os.ReadFile(name); err != nil || !bytes.HasPrefix(got, []byte(c.begins)) {
+			t.Errorf("%s -o %s begins %.20q (%v), want %q", c.command, c.file, got, err, c.begins)
+		}
+	}
+	if _, _, errs := l.run("", "query", "FROM nope", "-o", filepath.Join(dir, "e.json")); !strings.HasPrefix(errs, "supertable: ") {
+		t.Errorf("an error: %s", errs)
+	}
+}

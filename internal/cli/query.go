@@ -33,7 +33,8 @@ else as text; name='007' is text.
 The table form cuts cells after 400 characters; the other forms never cut. CSV
 is RFC 4180 with the line ends of Unix; arrow is the IPC stream format; in JSON,
 what a column of type JSON holds is a value. With -o the file appears whole or
-not at all.`
+not at all; without --format its suffix names the form (.csv, .json, .ndjson,
+.jsonl, .arrow, .parquet).`
 
 func (a *app) queryCommand() *cobra.Command {
 	var f queryFlags
@@ -42,7 +43,7 @@ func (a *app) queryCommand() *cobra.Command {
 		Short: "Run a SELECT and print its rows",
 		Long:  queryLong,
 		Example: "  supertable query 'SELECT country, sum(amount) FROM orders GROUP BY 1' --format csv\n" +
-			"  supertable query -f report.sql --param since=2026-01-31 --at-version 12 -o report.parquet --format parquet",
+			"  supertable query -f report.sql --param since=2026-01-31 --at-version 12 -o report.parquet",
 		Args:        takes(0, 1, "one SQL text (in quotes)"),
 		Annotations: map[string]string{"prints": "rows"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return a.runQuery(cmd, args, &f) },

@@ -98,7 +98,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 	f.StringVar(&a.flags.org, "org", "", "the organization [SUPERTABLE_ORGANIZATION, default]")
 	f.StringVar(&a.flags.super, "super", "", "the SuperTable [SUPERTABLE_SUPER, main]")
 	f.StringVar(&a.flags.user, "user", "", "who asks: a user's name or hash [SUPERTABLE_USER, superuser]")
-	f.StringVar(&a.flags.format, "format", formatTable, "table, json, ndjson, csv; query also arrow, parquet")
+	f.StringVar(&a.flags.format, "format", formatTable, "table, json, ndjson, csv; query also arrow, parquet; without it the suffix of -o FILE decides, if it is one of these")
 	f.StringVarP(&a.flags.output, "output", "o", "", "write the result to this `file`, whole or not at all")
 	f.Var(&a.flags.memory, "memory", "`size` of the engine's memory, as 512MB; sorts and joins above it spill to disk [SUPERTABLE_MEMORY, 2GiB or half of what there is]")
 	f.BoolVar(&a.flags.quiet, "quiet", false, "no progress bar and no notes")
@@ -153,6 +153,9 @@ func (a *app) acceptFormat(cmd *cobra.Command) error {
 	if cmd.Annotations["prints"] == "rows" {
 		may = rowFormats
 	}
+	if form := suffixFormat(a.flags.output); !cmd.Flags().Changed("format") && slices.Contains(may, form) {
+		a.flags.format = form
+	}
 	switch format := a.flags.format; {
 	case slices.Contains(may, format):
 	case slices.Contains(rowFormats, format):
@@ -164,6 +167,17 @@ func (a *app) acceptFormat(cmd *cobra.Command) error {
 		return usagef(cmd, "--format %s is not for a terminal: give -o FILE or a pipe", a.flags.format)
 	}
 	return nil
+}
+
+// suffixFormat is the form that the suffix of a file's name asks for, or "".
+func suffixFormat(name string) string {
+	switch ext := strings.ToLower(strings.TrimPrefix(filepath.Ext(name), ".")); ext {
+	case "jsonl":
+		return formatNDJSON
+	case formatCSV, formatParquet, formatArrow, formatJSON, formatNDJSON:
+		return ext
+	}
+	return ""
 }
 
 func binaryFormat(f string) bool { return f == formatArrow || f == formatParquet }
