@@ -370,3 +370,24 @@ func (v *View) scanStats(ctx context.Context, byID map[int64]*File, query string
 	}
 	return sqlError(ctx, rows.Err(), "read the statistics")
 }
+
+// OurFiles gives those data files of a table, by id, that this program wrote.
+func (v *View) OurFiles(ctx context.Context, table Table) (map[int64]bool, error) {
+	if v.c != nil && v.c.foreign {
+		return nil, nil
+	}
+	rows, err := v.q.QueryContext(ctx, `SELECT f.data_file_id FROM ducklake_data_file f JOIN supertable_file s ON s.file_id = f.data_file_id WHERE f.table_id = ?`, table.ID)
+	if err != nil {
+		return nil, sqlError(ctx, err, "read the files")
+	}
+	defer func() { _ = rows.Close() }()
+	ours := map[int64]bool{}
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, sqlError(ctx, err, "read the files")
+		}
+		ours[id] = true
+	}
+	return ours, sqlError(ctx, rows.Err(), "read the files")
+}

@@ -274,7 +274,9 @@ func (l *lake) questions(cols []column) []string {
 			bounds = append(bounds, "NULL::VARCHAR", "NULL::VARCHAR")
 			continue
 		}
-		bounds = append(bounds, "CAST(min("+n+") AS VARCHAR)", "CAST(max("+n+") AS VARCHAR)")
+		ends := []string{"CAST(min(" + n + ") AS VARCHAR)", "CAST(max(" + n + ") AS VARCHAR)"}
+		out = append(out, "CAST(["+strings.Join(ends, ", ")+", CAST(count(*) AS VARCHAR)] AS VARCHAR) FROM $t") // what statistics alone may answer
+		bounds = append(bounds, ends...)
 	}
 	out = append(out, "CAST(["+strings.Join(append(all, bounds...), ", ")+"] AS VARCHAR) FROM $t")
 	values, err := engine.Collect(l.t.Context(), l.duck.conn, "SELECT "+strings.Join(bounds, ", ")+" FROM temp.truth", nil)

@@ -375,6 +375,10 @@ func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, betwe
 	for _, m := range r.members {
 		p := newPredicates(m, use.Filter)
 		var total *catalog.Totals
+		leaves, extremes := p.leaves(), r.extremes(use)
+		for _, c := range extremes {
+			leaves = append(leaves, c.ID)
+		}
 		files := func(ctx context.Context, t catalog.Table, at int64, leaves []int64) ([]catalog.File, error) {
 			if q.o.NoRows {
 				return nil, nil
@@ -390,8 +394,13 @@ func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, betwe
 		}
 		var err error
 		keep := func(f *catalog.File) bool { return p.mayHold(f) } // with what the key filters say by then
-		if m.scan, err = scan.Plan(ctx, v, m.table, r.at.ID, m.all, p.leaves(), files, keep); err != nil {
+		if m.scan, err = scan.Plan(ctx, v, m.table, r.at.ID, m.all, leaves, files, keep); err != nil {
 			return err
+		}
+		if len(extremes) > 0 && between == nil {
+			if err := m.scan.Extremes(ctx, v, extremes); err != nil {
+				return err
+			}
 		}
 		m.scan.Counts.Of(total)
 		if m.access.Open() { // else the counts would tell of rows that do not exist for him

@@ -117,6 +117,24 @@ func (r *reference) counted(use statement.Use) bool {
 	return r.fixed == "" && !r.union && !r.t.Renamed && !use.Star && len(use.Columns) == 0 && r.members[0].access.Rows.All
 }
 
+// extremes gives the columns of which only the least and greatest values matter,
+// besides the number of rows: where the principal sees them as they are.
+func (r *reference) extremes(use statement.Use) []datafile.Column {
+	if !use.Extremes || r.fixed != "" || r.union {
+		return nil
+	}
+	m := r.members[0]
+	var out []datafile.Column
+	for _, name := range use.Columns {
+		c, ok := m.clear().column(name)
+		if !ok || !m.access.Rows.All {
+			return nil
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
 // used gives the columns of a union's view: all, or, when rules restrict some
 // member, those that the text uses, so that no other is there to be read.
 func (r *reference) used(use statement.Use) []datafile.Column {

@@ -26,6 +26,7 @@ type Scan struct {
 	columns  []datafile.Column
 	branches []*branch
 	inlined  []inlinedRows
+	told     *told
 	retyped  map[int64]bool // columns, by id, that had another type once
 	// only, when not nil, are the rows to read, by file: those that are dead
 	// count like the others.
@@ -345,6 +346,9 @@ func (r *Scan) SQL(live Live) (string, error) {
 	for _, in := range r.inlined {
 		parts = append(parts, r.inlinedSQL(in))
 	}
+	if r.told != nil {
+		parts = append(parts, r.toldSQL())
+	}
 	if len(parts) == 0 {
 		return r.emptySQL(), nil
 	}
@@ -380,9 +384,13 @@ func (r *Scan) CountSQL(live Live) (string, error) {
 	return strings.Join(parts, "\nUNION ALL\n"), nil
 }
 
-// Files lists the files that the statement will read.
+// Files lists the files that the statement will read, and those whose
+// statistics it takes.
 func (r *Scan) Files() []catalog.File {
 	var out []catalog.File
+	if r.told != nil {
+		out = append(out, r.told.files...)
+	}
 	for _, b := range r.branches {
 		out = append(out, b.files...)
 	}

@@ -28,7 +28,7 @@ WHY = """## Why
 
 - DuckLake writes Snappy, the others here Zstandard: its files take more room and are quicker to unpack. Raw DuckDB over the same rows in Snappy was 19 to 28 % quicker than in Zstandard
   (sum of two, group by, top-n), which is most of the difference in queries that read whole columns.
-- `min` and `max` of a table without dead rows: DuckLake takes them from its statistics, SuperTable reads the columns.
+- `min` and `max`: DuckLake takes them from its table's statistics, SuperTable from those of the files without dead rows (ADR 0018); files with some are read.
 - One hundred appends: every data file of SuperTable is synced with its folder and summed (SHA-256), and each append is one synced transaction with its audit record; DuckLake syncs its catalog and no data file (`strace`).
 - With a row filter: SuperTable evaluates the rule for a user of the catalog, the others a condition in the text. Where an expression could fail on a hidden row a fence keeps it above the rule, and the
   conditions of the text that cannot fail are repeated below it: constants that the engine has to reckon (`to_seconds`, `md5`) are reckoned first (ADR 0017). DuckLake offers no rules.

@@ -29,6 +29,9 @@ type Use struct {
 	Columns []string
 	// Filter is what every row that matters fulfils, or nil.
 	Filter Expr
+	// Extremes is set when of the rows only their number and the least and
+	// greatest values of Columns matter.
+	Extremes bool
 }
 
 // engineNames are names that an engine gives a meaning where no column has it.
@@ -73,6 +76,7 @@ func (s *Statement) Bind(columns func(i int, t *TableRef) []Column, values Value
 		b.joined(sel.from)
 	}
 	b.filters()
+	b.extremes()
 	for i := range b.uses {
 		b.uses[i].Columns = b.columns[i].ordered(b.used[i])
 	}

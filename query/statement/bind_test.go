@@ -69,6 +69,9 @@ func showBinding(cmd string, s *statement.Statement, bound statement.Binding) st
 		if cmd == "bind" && len(u.Columns) > 0 {
 			part += " " + strings.Join(u.Columns, ",")
 		}
+		if cmd == "bind" && u.Extremes {
+			part += " (extremes)"
+		}
 		if u.Filter != nil {
 			part += " [" + u.Filter.String() + "]"
 		}

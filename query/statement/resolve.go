@@ -60,6 +60,7 @@ type starRef struct {
 
 // selection is a SELECT with its FROM, for the search for filters.
 type selection struct {
+	node    node
 	where   node
 	from    *join
 	scope   *scope
@@ -175,7 +176,7 @@ func (r *resolver) selectNode(n node, with *cte, outer *scope) output {
 	sc.items = aliases
 	r.conditions(n, aliases, sc)
 	r.modifiers(n, aliases, with, sc)
-	r.selects = append(r.selects, selection{n.child("where_clause"), from, sc, n["sample"] != nil})
+	r.selects = append(r.selects, selection{n, n.child("where_clause"), from, sc, n["sample"] != nil})
 	return out
 }
 
