@@ -55,7 +55,7 @@ type WriteOptions struct {
 	// WriteID makes the write idempotent: the same id on the same table again
 	// returns the first result and writes nothing. At most 256 bytes.
 	WriteID string
-	// CompressionLevel of Zstandard, 1 to 22. Defaults to 3.
+	// CompressionLevel of Zstandard, 1 to 22. Defaults to 1.
 	CompressionLevel int
 	// Message is kept in the history. At most 64 KiB.
 	Message string

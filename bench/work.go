@@ -18,7 +18,7 @@ import (
 // columns of the large table: a key in order, text, numbers, a time.
 const columns = "i AS id, (hash(i) % 1000)::INTEGER AS grp, 'name ' || (hash(i * 7) % 100000) AS name, (hash(i * 3) % 1000000) / 100.0::DOUBLE AS amount, TIMESTAMP '2020-01-01' + to_seconds(i) AS ts, (i % 97)::SMALLINT AS tag"
 
-const compression = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3"
+const compression = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1"
 
 // flights writes the 3M-row file, if there is one.
 func (b *bench) flights() error {

@@ -36,6 +36,7 @@ var OptionDefaults = []OptionDefault{
 	{"max_memory_chunk_size", 16 << 20, 1, 16 << 30, false},           // bytes below which a file is small
 	{"max_overlapping_files", 100, 2, 1 << 40, false},                 // small files from which on they are merged
 	{"max_tombstone_rows", 1_000_000, 1, 1 << 40, false},              // dead rows of a table from which on its files are written again
+	{"parquet_version", 2, 1, 2, false},                               // of the encodings in data files; 1 is for old readers
 	{"rewrite_dead_percent", 95, 1, 100, false},                       // share of dead rows from which on one file is written again
 	{"stream_retention", 0, 0, 100 * 366 * 86_400, true},              // seconds that a stream keeps its records; 0 is its default
 	{"target_file_size", fileBytes, 1 << 20, 16 << 30, false},         // bytes at which a write starts another data file

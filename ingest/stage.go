@@ -21,8 +21,8 @@ import (
 // fileBytes is the size at which a write starts another data file.
 const fileBytes = 512 << 20
 
-// defaultLevel of Zstandard.
-const defaultLevel = 3
+// defaultLevel of Zstandard: with the encodings of version 2 a higher one takes time and little room (ADR 0019).
+const defaultLevel = 1
 
 // stage holds a write's rows: in data files under the lease, written, synced
 // and not yet named, or, when they are few, in memory.
@@ -61,14 +61,13 @@ func (j *job) writeFiles(ctx context.Context, p *plan, query string) (*stage, er
 	if j.limits == nil {
 		j.limits = mergeOptions(nil, nil)
 	}
-	level := int64(j.o.CompressionLevel)
-	if level == 0 {
-		level = j.limits["compression_level"]
+	enc := datafile.EncodingOf(j.limits)
+	if j.o.CompressionLevel > 0 {
+		enc.Level = int64(j.o.CompressionLevel)
 	}
 	cols := p.fileColumns()
-	sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL %d, FIELD_IDS %s, RETURN_STATS, FILE_SIZE_BYTES %d, FILENAME_PATTERN 'part-{i}', WRITE_BLOOM_FILTER %t)",
-		query, datafile.QuoteText(out), level, datafile.FieldIDs(cols), j.limits["target_file_size"], !datafile.HasFloat(cols))
-	rows, err := engine.Collect(ctx, j.conn, sql, nil)
+	parts := fmt.Sprintf(", FILE_SIZE_BYTES %d, FILENAME_PATTERN 'part-{i}'", j.limits["target_file_size"])
+	rows, err := engine.Collect(ctx, j.conn, datafile.CopySQL(query, out, cols, datafile.FieldIDs(cols), enc, parts), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -76,11 +75,32 @@ func (j *job) writeFiles(ctx context.Context, p *plan, query string) (*stage, er
 	j.stages = append(j.stages, st)
 	leaves := datafile.Leaves(cols)
 	for _, r := range rows {
+		if enc.Version > 1 && !datafile.Portable(leaves, datafile.LeafStats(leaves, datafile.StatMap(r[4]))) {
+			if r, err = j.again(ctx, r[0].(string), cols, enc); err != nil {
+				return nil, err
+			}
+		}
 		if err := st.add(r, dir, home, leaves); err != nil {
 			return nil, err
 		}
 	}
 	return st, nil
+}
+
+// again writes a file that not every reader would take in the encodings that
+// each one takes. The rows may have come from a stream, so they are read from
+// the file.
+func (j *job) again(ctx context.Context, path string, cols []datafile.Column, enc datafile.Encoding) ([]any, error) {
+	enc.Version = 1
+	query := "SELECT * FROM read_parquet(" + datafile.QuoteText(path) + ", hive_partitioning=false)"
+	rows, err := engine.Collect(ctx, j.conn, datafile.CopySQL(query, path+".again", cols, datafile.FieldIDs(cols), enc, ""), nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) != 1 {
+		return nil, errs.New(errs.Internal, "the engine wrote %d files instead of one", len(rows))
+	}
+	return rows[0], nil
 }
 
 // add takes one file that COPY reports: filename, count, file_size_bytes,

@@ -3,6 +3,7 @@ package interop
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,4 +123,59 @@ func (l *lake) seen() []seen {
 		}
 	}
 	return out
+}
+
+// TestOtherParquetReaders lets readers that know nothing of lakes read the data
+// files of ours, value by value: those of whole numbers that lie so far apart
+// that DuckDB's deltas would be its own alone too (datafile.Portable).
+func TestOtherParquetReaders(t *testing.T) {
+	t.Parallel()
+	dir := os.Getenv("ST_CLIENTS")
+	if dir == "" {
+		t.Skip("ST_CLIENTS names no folder with other clients: run `make interop`")
+	}
+	l := newLake(t)
+	const kinds = `i::BIGINT AS id, (i % 7)::TINYINT AS t, (i * 3 % 20000)::SMALLINT AS s, (i * 17)::UBIGINT AS u, (i * 1.25)::DECIMAL(9,2) AS d9, (i * 99991.5)::DECIMAL(18,4) AS d18,
+ (i / 7)::DOUBLE AS f, (i / 3)::FLOAT AS g, 'text ' || i AS x, DATE '0001-01-01' + (i * 365)::INTEGER AS day, TIMESTAMP '2026-01-01' + to_seconds(i) AS at, [i, i + 1, NULL] AS list,
+ CASE WHEN i % 3 = 0 THEN NULL ELSE {'a': i, 'b': 'y' || i} END AS st FROM range(5000) r(i)`
+	sparse := func(typ, low, high string) string {
+		return fmt.Sprintf("SELECT i::BIGINT AS id, (CASE WHEN i %% 2 = 0 THEN %[2]s + i ELSE %[3]s - i END)::%[1]s AS v, [(CASE WHEN i %% 3 = 0 THEN %[2]s ELSE %[3]s - i END)::%[1]s] AS list FROM range(5000) r(i)", typ, low, high)
+	}
+	for table, query := range map[string]string{
+		"kinds": "SELECT (i * 5)::INTEGER AS n, " + kinds, "near": sparse("INTEGER", "-1073741824", "1073741823"), "far": sparse("INTEGER", "-2147483648", "2147483647"),
+		"high": sparse("UINTEGER", "0", "4294967295"), "long": sparse("BIGINT", "-9223372036854775808", "9223372036854775807"),
+	} {
+		l.write(table, query, nil)
+		l.write(table, query, nil)
+		l.write(table, "SELECT i::BIGINT AS id FROM range(0, 5000, 3) r(i)", remove("id"))
+		l.compact(table)
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "bin", "python"), "parquet_readers.py", filepath.Join(folder(l.home.Home), "data")) //nolint:gosec // ours
+	cmd.Dir, cmd.Stderr = filepath.Join("testdata", "clients"), os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Files []struct {
+			Table     string
+			Rows      int
+			Encodings []string
+		}
+		Different []string
+	}
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, d := range got.Different {
+		t.Error(d)
+	}
+	deltas := map[string]bool{}
+	for _, f := range got.Files {
+		deltas[f.Table] = deltas[f.Table] || slices.Contains(f.Encodings, "DELTA_BINARY_PACKED")
+	}
+	if want := map[string]bool{"kinds": true, "near": true, "far": false, "high": false, "long": true}; !maps.Equal(deltas, want) {
+		t.Errorf("tables with deltas: %v, want %v", deltas, want)
+	}
+	l.compareAll()
 }

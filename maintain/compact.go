@@ -304,7 +304,7 @@ func (w *compaction) run(ctx context.Context, l *look, jobs []*job, word string)
 
 // batch writes the files of some jobs and commits those that still hold.
 func (w *compaction) batch(ctx context.Context, l *look, jobs []*job, word string) (void []*job, err error) {
-	o, err := w.r.output(ctx, l.table, l.settings["compression_level"])
+	o, err := w.r.output(ctx, l.table, l.settings)
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,7 @@ func (f *flush) dead(ctx context.Context, table int64, how How) error {
 // deadOf flushes the dead rows of some files in one commit; void is how many
 // of the files a concurrent write changed.
 func (f *flush) deadOf(ctx context.Context, l *look, files []catalog.File) (void int, err error) {
-	o, err := f.r.output(ctx, l.table, 0)
+	o, err := f.r.output(ctx, l.table, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -311,7 +311,7 @@ func (f *flush) rowsOf(ctx context.Context, table int64, it catalog.InlinedTable
 		f.foretell(in.state.Rows)
 		return false, nil
 	}
-	o, err := f.r.output(ctx, in.table, in.settings["compression_level"])
+	o, err := f.r.output(ctx, in.table, in.settings)
 	if err != nil {
 		return false, err
 	}

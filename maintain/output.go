@@ -23,19 +23,19 @@ type output struct {
 	c     *catalog.Catalog
 	lease string
 	dir   string // of the table, relative to the data folder
-	level int64  // of compression
+	enc   datafile.Encoding
 
 	made      []string // relative to the data folder
 	committed bool
 	named     map[string]bool // what the commit named
 }
 
-func (r *Runner) output(ctx context.Context, t catalog.Table, level int64) (*output, error) {
+func (r *Runner) output(ctx context.Context, t catalog.Table, options map[string]int64) (*output, error) {
 	lease, err := r.Catalog.Lease(ctx)
 	if err != nil {
 		return nil, err
 	}
-	o := &output{c: r.Catalog, lease: lease, dir: r.Catalog.Dir(t), level: level, named: map[string]bool{}}
+	o := &output{c: r.Catalog, lease: lease, dir: r.Catalog.Dir(t), enc: datafile.EncodingOf(options), named: map[string]bool{}}
 	if err := os.MkdirAll(filepath.Dir(o.path(o.dir+"x")), 0o777); err != nil {
 		return nil, errs.Wrap(errs.Unavailable, err, "make a folder under tmp")
 	}
@@ -61,15 +61,9 @@ func (o *output) copy(ctx context.Context, conn engine.Conn, query string, cols 
 		}
 		fields = append(fields, fmt.Sprintf("%s: %d", l, id))
 	}
-	ids := strings.Join(fields, ", ")
-	sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL %d, FIELD_IDS %s}, RETURN_STATS, WRITE_BLOOM_FILTER %t)",
-		query, datafile.QuoteText(path), o.level, ids, !datafile.HasFloat(cols))
-	rows, err := engine.Collect(ctx, conn, sql, nil)
+	row, stats, err := write(ctx, conn, query, path, cols, strings.Join(fields, ", ")+"}", o.enc)
 	if err != nil {
 		return catalog.NewFile{}, err
-	}
-	if len(rows) != 1 {
-		return catalog.NewFile{}, errs.New(errs.Internal, "the engine wrote %d files instead of one", len(rows))
 	}
 	if err := storage.SyncFile(path); err != nil {
 		return catalog.NewFile{}, err
@@ -78,11 +72,28 @@ func (o *output) copy(ctx context.Context, conn engine.Conn, query string, cols 
 	if err != nil {
 		return catalog.NewFile{}, err
 	}
-	row := rows[0] // filename, count, file_size_bytes, footer_size_bytes, column_statistics
-	return catalog.NewFile{
-		Rel: rel, Records: toInt(row[1]), Size: toInt(row[2]), Footer: toInt(row[3]), SHA256: sum,
-		Stats: datafile.LeafStats(datafile.Leaves(cols), datafile.StatMap(row[4])),
-	}, nil
+	return catalog.NewFile{Rel: rel, Records: toInt(row[1]), Size: toInt(row[2]), Footer: toInt(row[3]), SHA256: sum, Stats: stats}, nil
+}
+
+// write runs COPY, and again in the encodings that every reader takes when the
+// file turns out to need them. It gives what COPY tells of the file: filename,
+// count, file_size_bytes, footer_size_bytes, column_statistics.
+func write(ctx context.Context, conn engine.Conn, query, path string, cols []datafile.Column, fields string, enc datafile.Encoding) ([]any, []datafile.Stats, error) {
+	leaves := datafile.Leaves(cols)
+	for {
+		rows, err := engine.Collect(ctx, conn, datafile.CopySQL(query, path, cols, fields, enc, ""), nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(rows) != 1 {
+			return nil, nil, errs.New(errs.Internal, "the engine wrote %d files instead of one", len(rows))
+		}
+		stats := datafile.LeafStats(leaves, datafile.StatMap(rows[0][4]))
+		if enc.Version == 1 || datafile.Portable(leaves, stats) {
+			return rows[0], stats, nil
+		}
+		enc.Version = 1
+	}
 }
 
 func toInt(v any) int64 {

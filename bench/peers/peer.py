@@ -38,7 +38,7 @@ class Raw:
     def append(self, files, table="t"):
         (self.dir / table).mkdir(exist_ok=True)
         for f in files:
-            self.con.execute(f"COPY (FROM read_parquet('{f}')) TO '{self.dir}/{table}/{self.n}.parquet' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3)")
+            self.con.execute(f"COPY (FROM read_parquet('{f}')) TO '{self.dir}/{table}/{self.n}.parquet' (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1)")
             self.n += 1
 
     def relation(self, table):

@@ -26,8 +26,7 @@ TITLES = {"ours": "SuperTable", "raw": "raw DuckDB", "ducklake": "DuckLake", "de
 
 WHY = """## Why
 
-- DuckLake writes Snappy, the others here Zstandard: its files take more room and are quicker to unpack. Raw DuckDB over the same rows in Snappy was 19 to 28 % quicker than in Zstandard
-  (sum of two, group by, top-n), which is most of the difference in queries that read whole columns.
+- Files: DuckLake writes Snappy in Parquet's encodings of version 1; SuperTable and raw DuckDB here Zstandard at level 1 in those of version 2, which are smaller and on most columns quicker to unpack (ADR 0019).
 - `min` and `max`: DuckLake takes them from its table's statistics, SuperTable from those of the files without dead rows (ADR 0018); files with some are read.
 - One hundred appends: every data file of SuperTable is synced with its folder and summed (SHA-256), and each append is one synced transaction with its audit record; DuckLake syncs its catalog and no data file (`strace`).
 - With a row filter: SuperTable evaluates the rule for a user of the catalog, the others a condition in the text. Where an expression could fail on a hidden row a fence keeps it above the rule, and the
