@@ -98,7 +98,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 	f.StringVar(&a.flags.org, "org", "", "the organization [SUPERTABLE_ORGANIZATION, default]")
 	f.StringVar(&a.flags.super, "super", "", "the SuperTable [SUPERTABLE_SUPER, main]")
 	f.StringVar(&a.flags.user, "user", "", "who asks: a user's name or hash [SUPERTABLE_USER, superuser]")
-	f.StringVar(&a.flags.format, "format", formatTable, "table, json, ndjson, csv; query also arrow, parquet; without it the suffix of -o FILE decides, if it is one of these")
+	f.StringVar(&a.flags.format, "format", formatTable, "table, json, ndjson, csv; query also arrow, parquet; otherwise as the suffix of -o says")
 	f.StringVarP(&a.flags.output, "output", "o", "", "write the result to this `file`, whole or not at all")
 	f.Var(&a.flags.memory, "memory", "`size` of the engine's memory, as 512MB; sorts and joins above it spill to disk [SUPERTABLE_MEMORY, 2GiB or half of what there is]")
 	f.BoolVar(&a.flags.quiet, "quiet", false, "no progress bar and no notes")
