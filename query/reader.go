@@ -398,7 +398,7 @@ func (q *run) planScan(ctx context.Context, v *catalog.View, r *reference, betwe
 			return err
 		}
 		if len(extremes) > 0 && between == nil {
-			if err := m.scan.Extremes(ctx, v, extremes); err != nil {
+			if err := m.scan.Extremes(ctx, v, extremes, use.Counted); err != nil {
 				return err
 			}
 		}

@@ -15,19 +15,20 @@ type told struct {
 	files   []catalog.File
 	rows    int64
 	columns map[int64]extremes // by id
+	counted bool               // the number of rows matters
 }
 
 // extremes are the least and the greatest value of a column, as texts of its
 // type; none is set when every value is NULL.
 type extremes struct{ lo, hi *string }
 
-// Extremes puts statistics in the place of rows: afterwards SQL gives as many
-// rows as before, with the same least and greatest values of the columns, and
-// nothing else that holds. Each file of which the catalog knows them exactly is
+// Extremes puts statistics in the place of rows: afterwards SQL gives rows with
+// the same least and greatest values of the columns, as many as before when
+// counted is set, and nothing else that holds. Each file of which the catalog knows them exactly is
 // no longer read: it is ours, since other clients' statistics may be bounds
 // only, none of its rows is dead, and its columns have today's types. The scan
 // was planned with the statistics of the columns.
-func (r *Scan) Extremes(ctx context.Context, v *catalog.View, columns []datafile.Column) error {
+func (r *Scan) Extremes(ctx context.Context, v *catalog.View, columns []datafile.Column, counted bool) error {
 	for _, c := range columns {
 		if !exactStats(c.Type) {
 			return nil
@@ -37,7 +38,7 @@ func (r *Scan) Extremes(ctx context.Context, v *catalog.View, columns []datafile
 	if err != nil || len(ours) == 0 {
 		return err
 	}
-	t := told{columns: map[int64]extremes{}}
+	t := told{columns: map[int64]extremes{}, counted: counted}
 	var left []*branch
 	for _, b := range r.branches {
 		if !b.key.dirty && !b.key.partial && b.mapping == nil && b.key.older == 0 {
@@ -143,7 +144,7 @@ func (r *Scan) toldSQL() string {
 	switch n := r.told.rows; {
 	case n == 1: // the least is the greatest
 		parts = parts[:1]
-	case n > 2:
+	case n > 2 && r.told.counted:
 		parts = append(parts, row(func(extremes) *string { return nil })+fmt.Sprintf(" FROM range(%d)", n-2))
 	}
 	return strings.Join(parts, "\nUNION ALL\n")

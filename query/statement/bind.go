@@ -30,8 +30,8 @@ type Use struct {
 	// Filter is what every row that matters fulfils, or nil.
 	Filter Expr
 	// Extremes is set when of the rows only their number and the least and
-	// greatest values of Columns matter.
-	Extremes bool
+	// greatest values of Columns matter, and Counted then, when their number may.
+	Extremes, Counted bool
 }
 
 // engineNames are names that an engine gives a meaning where no column has it.

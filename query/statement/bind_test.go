@@ -70,7 +70,7 @@ func showBinding(cmd string, s *statement.Statement, bound statement.Binding) st
 			part += " " + strings.Join(u.Columns, ",")
 		}
 		if cmd == "bind" && u.Extremes {
-			part += " (extremes)"
+			part += map[bool]string{true: " (extremes, counted)", false: " (extremes)"}[u.Counted]
 		}
 		if u.Filter != nil {
 			part += " [" + u.Filter.String() + "]"

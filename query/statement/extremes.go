@@ -1,5 +1,7 @@
 package statement
 
+import "slices"
+
 // extremes finds the tables of whose rows only two things matter: how many they
 // are, and the least and greatest values of columns. That is so for a SELECT
 // over one table without any clause, where columns stand in min(column) and
@@ -14,6 +16,8 @@ func (b *binder) extremes() {
 		}
 		r, alone := sel.alone()
 		if alone && b.extremesOf(sel.node["select_list"], r) {
+			use := &b.uses[b.index[r.table]]
+			use.Counted = use.Counted || countsRows(sel.node["select_list"])
 			continue
 		}
 		for _, l := range leaves(sel.from) {
@@ -22,6 +26,32 @@ func (b *binder) extremes() {
 			}
 		}
 	}
+}
+
+// countsRows reports whether an expression may be about the number of rows: it has
+// a function that is neither min, max nor an operator.
+func countsRows(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, countsRows)
+	case node:
+		return countsRows(map[string]any(v))
+	case map[string]any:
+		n := node(v)
+		if n.text("class") == "FUNCTION" && !n.flag("is_operator") && !isExtreme(n) {
+			return true
+		}
+		for _, e := range v {
+			if countsRows(e) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isExtreme(n node) bool {
+	return equal(n.text("function_name"), "min") || equal(n.text("function_name"), "max")
 }
 
 // alone gives the table of a SELECT that has one and nothing but a list.
@@ -78,7 +108,7 @@ func (b *binder) extremesOf(v any, r *relation) bool {
 
 // extreme reports whether n is min or max of one column of r.
 func (b *binder) extreme(n node, r *relation) bool {
-	if n.text("class") != "FUNCTION" || !equal(n.text("function_name"), "min") && !equal(n.text("function_name"), "max") {
+	if n.text("class") != "FUNCTION" || !isExtreme(n) {
 		return false
 	}
 	args := n.nodes("children")
