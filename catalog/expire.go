@@ -277,11 +277,12 @@ func (c *Catalog) forgetRest(ctx context.Context) error {
 	err := c.write(ctx, func(q querier) error {
 		// The last row of a table has the path of its files: forgetTables takes
 		// it. DuckDB reads an inlined table as the table was when that began, and
-		// nothing of the whole table when it finds none then.
+		// nothing of the whole table when it finds none then; it also fails when it
+		// then finds the sort order or partitions of another table and not that.
 		return execAll(ctx, q, []statement{
 			{sql: `DELETE FROM ducklake_table AS x WHERE` + unseen + ` AND EXISTS (SELECT 1 FROM ducklake_table y WHERE y.table_id = x.table_id AND y.begin_snapshot > x.begin_snapshot)
  AND NOT EXISTS (SELECT 1 FROM ducklake_inlined_data_tables i JOIN ducklake_schema_versions v ON v.table_id = i.table_id AND v.schema_version = i.schema_version
- WHERE i.table_id = x.table_id AND x.begin_snapshot <= v.begin_snapshot AND v.begin_snapshot < x.end_snapshot)`},
+ WHERE x.begin_snapshot <= v.begin_snapshot AND v.begin_snapshot < x.end_snapshot)`},
 			{sql: `DELETE FROM ducklake_view AS x WHERE` + unseen},
 			{sql: `DELETE FROM ducklake_tag AS x WHERE` + unseen},
 			{sql: `DELETE FROM ducklake_column_tag AS x WHERE` + unseen},

@@ -176,7 +176,7 @@ func (l *lake) compareAnswers(table string, cols []column) {
 		return strings.Join(parts, " UNION ALL ")
 	}
 	want := l.duck.rows(on("temp.truth"))
-	widened, narrowed := l.widenedColumns(table), l.narrowedColumns(table)
+	widened, narrowed, id := l.widenedColumns(table), l.narrowedColumns(table), l.tableID(table, 1<<40)
 	answers := map[string][]string{"ours": l.rows(on(q), head)}
 	if !l.doubted {
 		answers["DuckDB"] = l.duck.rows(on("lake." + q))
@@ -188,7 +188,7 @@ func (l *lake) compareAnswers(table string, cols []column) {
 			about := func(form string) func(string) bool {
 				return func(c string) bool { return strings.Contains(asked[k], fmt.Sprintf(form, c)) }
 			}
-			known := slices.ContainsFunc(append(widened, narrowed...), about(" WHERE %s ")) || slices.ContainsFunc(narrowed, about("min(%s)"))
+			known := slices.ContainsFunc(append(widened, narrowed...), about(" WHERE %s ")) || slices.ContainsFunc(narrowed, about("min(%s)")) || l.tooWide[id] && strings.Contains(asked[k], "min(")
 			if got[i] != want[i] && (who != "DuckDB" || !known) {
 				l.t.Errorf("%s on %s: %s: %s, want %s", who, table, asked[k], got[i], want[i])
 			}

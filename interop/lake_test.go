@@ -32,6 +32,9 @@ type lake struct {
 	// doubted leaves DuckDB's own filters out: on columns that it widened over
 	// inlined rows or from DATE it finds too few rows of its own.
 	doubted bool
+	// tooWide are tables, by id, of which DuckDB deleted rows in the transaction
+	// that inserted them: it then answers min and max with values of no row.
+	tooWide map[string]bool
 	// noFeed leaves the change feed out.
 	noFeed bool
 	// thorough asks more questions per column.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/supertable-go/supertable"
 	"github.com/supertable-go/supertable/datafile"
 )
 
@@ -191,5 +192,32 @@ func TestReadAll(t *testing.T) {
 		want := l.rows("SELECT "+texts(p.columns)+" FROM "+p.table, p.at)
 		equal(t, fmt.Sprintf("ours: %+v", p), ours[i], want)
 		equal(t, fmt.Sprintf("theirs: %+v", p), theirs[i], want)
+	}
+}
+
+// TestSortedTableBesideAnOlderInlinedOne: DuckDB reads the rows of a table inside
+// the catalog as the lake was when that table began, and needs every table with
+// a sort order or partitions of then, by whatever name.
+func TestSortedTableBesideAnOlderInlinedOne(t *testing.T) {
+	for _, how := range []string{"SET SORTED BY (id DESC)", "SET PARTITIONED BY (id)"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			l := newInside(t)
+			l.write("sorted", "SELECT i AS id, 's' || i AS s FROM range(3) r(i)", nil)
+			l.duck.run("ALTER TABLE lake.sorted " + how)
+			l.write("beside", "SELECT 1 AS id", nil)
+			l.duck.run("CALL ducklake_flush_inlined_data('lake')")
+			l.alter("sorted", supertable.Alteration{Rename: "later"})
+			l.alter("later", renameColumn("s", "text"))
+			l.write("beside", "SELECT 2 AS id", nil)
+			l.write("later", "SELECT 7 AS id, 'x' AS text", nil)
+			l.duck.run("CALL ducklake_flush_inlined_data('lake')")
+			l.write("beside", "SELECT 3 AS id", nil)
+			if _, err := l.s.Expire(t.Context(), &supertable.ExpireOptions{KeepLast: 2}); err != nil {
+				t.Fatal(err)
+			}
+			l.compareAll()
+			l.compareHead()
+		})
 	}
 }
