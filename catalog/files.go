@@ -376,18 +376,10 @@ func (v *View) OurFiles(ctx context.Context, table Table) (map[int64]bool, error
 	if v.c != nil && v.c.foreign {
 		return nil, nil
 	}
-	rows, err := v.q.QueryContext(ctx, `SELECT f.data_file_id FROM ducklake_data_file f JOIN supertable_file s ON s.file_id = f.data_file_id WHERE f.table_id = ?`, table.ID)
-	if err != nil {
-		return nil, sqlError(ctx, err, "read the files")
-	}
-	defer func() { _ = rows.Close() }()
-	ours := map[int64]bool{}
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, sqlError(ctx, err, "read the files")
-		}
+	ids, err := v.ids(ctx, `SELECT f.data_file_id FROM ducklake_data_file f JOIN supertable_file s ON s.file_id = f.data_file_id WHERE f.table_id = ?`, table.ID)
+	ours := make(map[int64]bool, len(ids))
+	for _, id := range ids {
 		ours[id] = true
 	}
-	return ours, sqlError(ctx, rows.Err(), "read the files")
+	return ours, err
 }

@@ -24,10 +24,10 @@ type extremes struct{ lo, hi *string }
 
 // Extremes puts statistics in the place of rows: afterwards SQL gives rows with
 // the same least and greatest values of the columns, as many as before when
-// counted is set, and nothing else that holds. Each file of which the catalog knows them exactly is
-// no longer read: it is ours, since other clients' statistics may be bounds
-// only, none of its rows is dead, and its columns have today's types. The scan
-// was planned with the statistics of the columns.
+// counted is set, and nothing else that holds. Each file of which the catalog
+// knows them exactly is no longer read: it is ours, since other clients'
+// statistics may be bounds only, none of its rows is dead, and its columns have
+// today's types. The scan was planned with the statistics of the columns.
 func (r *Scan) Extremes(ctx context.Context, v *catalog.View, columns []datafile.Column, counted bool) error {
 	for _, c := range columns {
 		if !exactStats(c.Type) {

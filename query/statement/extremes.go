@@ -1,7 +1,5 @@
 package statement
 
-import "slices"
-
 // extremes finds the tables of whose rows only two things matter: how many they
 // are, and the least and greatest values of columns. That is so for a SELECT
 // over one table without any clause, where columns stand in min(column) and
@@ -16,8 +14,6 @@ func (b *binder) extremes() {
 		}
 		r, alone := sel.alone()
 		if alone && b.extremesOf(sel.node["select_list"], r) {
-			use := &b.uses[b.index[r.table]]
-			use.Counted = use.Counted || countsRows(sel.node["select_list"])
 			continue
 		}
 		for _, l := range leaves(sel.from) {
@@ -26,28 +22,6 @@ func (b *binder) extremes() {
 			}
 		}
 	}
-}
-
-// countsRows reports whether an expression may be about the number of rows: it has
-// a function that is neither min, max nor an operator.
-func countsRows(v any) bool {
-	switch v := v.(type) {
-	case []any:
-		return slices.ContainsFunc(v, countsRows)
-	case node:
-		return countsRows(map[string]any(v))
-	case map[string]any:
-		n := node(v)
-		if n.text("class") == "FUNCTION" && !n.flag("is_operator") && !isExtreme(n) {
-			return true
-		}
-		for _, e := range v {
-			if countsRows(e) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func isExtreme(n node) bool {
@@ -78,7 +52,8 @@ func isConstant(n node) bool { return n == nil || n.text("class") == "CONSTANT" 
 // plainClasses are the expressions whose value is made of their parts' values.
 var plainClasses = set("CONSTANT PARAMETER CAST OPERATOR COMPARISON CONJUNCTION BETWEEN CASE FUNCTION")
 
-// extremesOf reports whether columns stand in min and max of r alone.
+// extremesOf reports whether columns stand in min and max of r alone. Any other
+// function but an operator may be about the number of rows.
 func (b *binder) extremesOf(v any, r *relation) bool {
 	switch v := v.(type) {
 	case []any:
@@ -96,6 +71,9 @@ func (b *binder) extremesOf(v any, r *relation) bool {
 		}
 		if b.extreme(n, r) {
 			return true
+		}
+		if n.text("class") == "FUNCTION" && !n.flag("is_operator") {
+			b.uses[b.index[r.table]].Counted = true
 		}
 		for _, e := range v {
 			if !b.extremesOf(e, r) {
