@@ -75,12 +75,14 @@ func (j *job) writeFiles(ctx context.Context, p *plan, query string) (*stage, er
 	j.stages = append(j.stages, st)
 	leaves := datafile.Leaves(cols)
 	for _, r := range rows {
-		if enc.Version > 1 && !datafile.Portable(leaves, datafile.LeafStats(leaves, datafile.StatMap(r[4]))) {
+		stats := datafile.LeafStats(leaves, datafile.StatMap(r[4]))
+		if enc.Version > 1 && !datafile.Portable(leaves, stats) {
 			if r, err = j.again(ctx, r[0].(string), cols, enc); err != nil {
 				return nil, err
 			}
+			stats = datafile.LeafStats(leaves, datafile.StatMap(r[4]))
 		}
-		if err := st.add(r, dir, home, leaves); err != nil {
+		if err := st.add(r, dir, home, stats); err != nil {
 			return nil, err
 		}
 	}
@@ -105,7 +107,7 @@ func (j *job) again(ctx context.Context, path string, cols []datafile.Column, en
 
 // add takes one file that COPY reports: filename, count, file_size_bytes,
 // footer_size_bytes, column_statistics.
-func (s *stage) add(r []any, dir, home string, leaves []datafile.Leaf) error {
+func (s *stage) add(r []any, dir, home string, stats []datafile.Stats) error {
 	from, count := r[0].(string), toInt(r[1])
 	if count == 0 {
 		return nil // an empty input has no file
@@ -125,7 +127,7 @@ func (s *stage) add(r []any, dir, home string, leaves []datafile.Leaf) error {
 		return err
 	}
 	f := staged{rel: dir + name, path: path, stats: map[int64]datafile.Stats{}}
-	f.info = catalog.NewFile{Rel: f.rel, Records: count, Size: toInt(r[2]), Footer: toInt(r[3]), SHA256: sum, Stats: datafile.LeafStats(leaves, datafile.StatMap(r[4]))}
+	f.info = catalog.NewFile{Rel: f.rel, Records: count, Size: toInt(r[2]), Footer: toInt(r[3]), SHA256: sum, Stats: stats}
 	for _, st := range f.info.Stats {
 		f.stats[st.ColumnID] = st
 	}
