@@ -20,15 +20,37 @@ type seen struct {
 	Changes int // -1 where the client was not asked
 }
 
+// clientsDir is the folder in which `make interop` installs the other clients; a
+// plain `go test` has none.
+func clientsDir(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("ST_CLIENTS")
+	if dir == "" {
+		t.Skip("ST_CLIENTS names no folder with other clients: run `make interop`")
+	}
+	return dir
+}
+
+// runClient runs a program of testdata/clients and reads the JSON that it prints.
+func runClient(t *testing.T, got any, argv ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...) //nolint:gosec // the tests' own programs
+	cmd.Dir, cmd.Stderr = filepath.Join("testdata", "clients"), os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(out, got); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
 // TestOtherClients lets programs that nobody here wrote read a lake of ours: a
 // smoke test each. ST_CLIENTS is the folder in which `make interop` installs
 // them.
 func TestOtherClients(t *testing.T) {
 	t.Parallel()
-	dir := os.Getenv("ST_CLIENTS")
-	if dir == "" {
-		t.Skip("ST_CLIENTS names no folder with other clients: run `make interop`")
-	}
+	dir := clientsDir(t)
 	ext, err := extensions()
 	if err != nil {
 		t.Fatal(err)
@@ -49,20 +71,11 @@ func TestOtherClients(t *testing.T) {
 				t.Skipf("not installed: %v", err)
 			}
 			want := c.lake.seen()
-			cmd := exec.CommandContext(t.Context(), c.argv[0], c.argv[1:]...) //nolint:gosec // the list above
-			cmd.Dir = filepath.Join("testdata", "clients")
-			cmd.Stderr = os.Stderr
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatal(err)
-			}
 			var got struct {
 				Client string
 				Seen   []seen
 			}
-			if err := json.Unmarshal(out, &got); err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
+			runClient(t, &got, c.argv...)
 			recordClient(t, got.Client, fmt.Sprintf("equal at %d snapshots", len(c.lake.snapshots())))
 			compareSeen(t, got.Seen, want)
 		})
@@ -130,10 +143,7 @@ func (l *lake) seen() []seen {
 // that DuckDB's deltas would be its own alone too (datafile.Portable).
 func TestOtherParquetReaders(t *testing.T) {
 	t.Parallel()
-	dir := os.Getenv("ST_CLIENTS")
-	if dir == "" {
-		t.Skip("ST_CLIENTS names no folder with other clients: run `make interop`")
-	}
+	dir := clientsDir(t)
 	l := newLake(t)
 	const kinds = `i::BIGINT AS id, (i % 7)::TINYINT AS t, (i * 3 % 20000)::SMALLINT AS s, (i * 17)::UBIGINT AS u, (i * 1.25)::DECIMAL(9,2) AS d9, (i * 99991.5)::DECIMAL(18,4) AS d18,
  (i / 7)::DOUBLE AS f, (i / 3)::FLOAT AS g, 'text ' || i AS x, DATE '0001-01-01' + (i * 365)::INTEGER AS day, TIMESTAMP '2026-01-01' + to_seconds(i) AS at, [i, i + 1, NULL] AS list,
@@ -150,12 +160,6 @@ func TestOtherParquetReaders(t *testing.T) {
 		l.write(table, "SELECT i::BIGINT AS id FROM range(0, 5000, 3) r(i)", remove("id"))
 		l.compact(table)
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "bin", "python"), "parquet_readers.py", filepath.Join(folder(l.home.Home), "data")) //nolint:gosec // ours
-	cmd.Dir, cmd.Stderr = filepath.Join("testdata", "clients"), os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var got struct {
 		Files []struct {
 			Table     string
@@ -164,9 +168,7 @@ func TestOtherParquetReaders(t *testing.T) {
 		}
 		Different []string
 	}
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	runClient(t, &got, filepath.Join(dir, "bin", "python"), "parquet_readers.py", filepath.Join(folder(l.home.Home), "data"))
 	for _, d := range got.Different {
 		t.Error(d)
 	}
